@@ -1,0 +1,36 @@
+# langevin_folder(NAME WING wing): the folder langevin/NAME becomes the object library langevin_NAME, part of the
+# shared library WING. What a folder links to beyond the house stands in its own CMakeLists.txt, if it has one.
+set(LANGEVIN_WARNINGS -Wall -Wextra -Wpedantic)
+if(LANGEVIN_WERROR)
+  list(APPEND LANGEVIN_WARNINGS -Werror)
+endif()
+
+function(langevin_folder name)
+  cmake_parse_arguments(ARG "" "WING" "" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/langevin/${name}/*.cpp)
+  if(NOT sources)
+    return()  # a room that stands empty until an issue furnishes it
+  endif()
+  add_library(langevin_${name} OBJECT ${sources})
+  target_include_directories(langevin_${name} PUBLIC ${PROJECT_SOURCE_DIR})
+  target_compile_options(langevin_${name} PRIVATE ${LANGEVIN_WARNINGS})
+  target_link_libraries(langevin_${name} PUBLIC fmt::fmt nlohmann_json::nlohmann_json)
+  if(EXISTS ${PROJECT_SOURCE_DIR}/langevin/${name}/CMakeLists.txt)
+    include(${PROJECT_SOURCE_DIR}/langevin/${name}/CMakeLists.txt)
+  endif()
+  set_property(GLOBAL APPEND PROPERTY LANGEVIN_FOLDERS_${ARG_WING} langevin_${name})
+endfunction()
+
+# The two shared libraries: langevin (no libtorch) and langevin_torch (loaded by the command only when a verb needs it).
+function(langevin_wings)
+  get_property(core GLOBAL PROPERTY LANGEVIN_FOLDERS_langevin)
+  add_library(langevin SHARED)
+  target_link_libraries(langevin PUBLIC ${core} Threads::Threads)
+  set_target_properties(langevin PROPERTIES BUILD_RPATH "\$ORIGIN" INSTALL_RPATH "\$ORIGIN")
+  if(LANGEVIN_TORCH)
+    get_property(torch GLOBAL PROPERTY LANGEVIN_FOLDERS_langevin_torch)
+    add_library(langevin_torch SHARED)
+    target_link_libraries(langevin_torch PUBLIC ${torch} langevin)
+    set_target_properties(langevin_torch PROPERTIES BUILD_RPATH "\$ORIGIN" INSTALL_RPATH "\$ORIGIN")
+  endif()
+endfunction()

@@ -1,0 +1,98 @@
+// The Array concept (contract 3): all that samplers and the forward process know about data. The same sampler
+// runs on plain memory (HostArray, below), on libtorch tensors and on a GPU (torch/torch_array.h).
+//
+// An array is a batch: dimension 0 counts samples, the rest is one sample (C,H,W / C,L / C,T,H,W / D).
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "langevin/core/check.h"
+#include "langevin/core/rng.h"
+
+namespace langevin {
+
+using Shape = std::vector<int64_t>;
+
+/// Product of the extents; throws if one is negative or the product overflows 2^62.
+int64_t element_count(const Shape& shape);
+std::string to_string(const Shape& shape);  // "(8, 3, 32, 32)"
+
+/// A coefficient of a linear combination: one number for the batch, or one number per sample.
+class Coef {
+ public:
+  Coef(double value) : values_{value} {}                                            // NOLINT: implicit by design
+  Coef(std::vector<double> per_sample) : values_(std::move(per_sample)), per_sample_(true) {}  // NOLINT
+  bool per_sample() const { return per_sample_; }
+  double operator[](int64_t sample) const { return values_[per_sample_ ? static_cast<size_t>(sample) : 0]; }
+  std::span<const double> values() const { return values_; }
+  /// Throws unless it is a scalar or has exactly `batch` values.
+  void check_batch(int64_t batch) const {
+    check(!per_sample_ || static_cast<int64_t>(values_.size()) == batch, "Coef",
+          "needs one value per sample ({}), got {}", batch, values_.size());
+  }
+
+ private:
+  std::vector<double> values_;
+  bool per_sample_ = false;
+};
+
+template <class A>
+concept Array = std::copyable<A> && requires(const A& x, const Coef& c, double q, const NoiseKey& key) {
+  { shape_of(x) } -> std::convertible_to<Shape>;
+  { lincomb(c, x) } -> std::same_as<A>;                  // c x
+  { lincomb(c, x, c, x) } -> std::same_as<A>;            // a x + b y
+  { lincomb(c, x, c, x, c, x) } -> std::same_as<A>;      // a x + b y + c z
+  { clamp(x, c, c) } -> std::same_as<A>;                 // into [lo, hi], per sample
+  { abs_quantile(x, q) } -> std::same_as<std::vector<double>>;  // per sample, linear interpolation, of |x|
+  { select(x, x, x) } -> std::same_as<A>;                // mask != 0 ? a : b
+  { norm(x) } -> std::same_as<std::vector<double>>;      // per sample, L2
+  { noise_like(x, key) } -> std::same_as<A>;             // sample i: standard normal of key with sample + i
+};
+
+inline int64_t batch_size(const Array auto& x) { return shape_of(x).at(0); }
+
+/// Plain memory: contiguous, row-major, value semantics. T is float or double.
+template <class T>
+class HostArray {
+ public:
+  HostArray() = default;
+  explicit HostArray(Shape shape, T value = T(0));
+  HostArray(Shape shape, std::vector<T> data);  // throws unless data fits the shape
+
+  const Shape& shape() const { return shape_; }
+  int64_t size() const { return static_cast<int64_t>(data_.size()); }
+  int64_t batch() const { return shape_.empty() ? 0 : shape_[0]; }
+  int64_t sample_size() const { return batch() == 0 ? 0 : size() / batch(); }
+  std::span<T> data() { return data_; }
+  std::span<const T> data() const { return data_; }
+  std::span<T> sample(int64_t i) { return data().subspan(offset(i), static_cast<size_t>(sample_size())); }
+  std::span<const T> sample(int64_t i) const { return data().subspan(offset(i), static_cast<size_t>(sample_size())); }
+  T& operator[](int64_t i) { return data_[static_cast<size_t>(i)]; }
+  const T& operator[](int64_t i) const { return data_[static_cast<size_t>(i)]; }
+
+ private:
+  size_t offset(int64_t i) const { return static_cast<size_t>(i * sample_size()); }
+  Shape shape_;
+  std::vector<T> data_;
+};
+
+using HostArrayF = HostArray<float>;
+using HostArrayD = HostArray<double>;
+
+template <class T> Shape shape_of(const HostArray<T>& x) { return x.shape(); }
+template <class T> HostArray<T> lincomb(const Coef& a, const HostArray<T>& x);
+template <class T> HostArray<T> lincomb(const Coef& a, const HostArray<T>& x, const Coef& b, const HostArray<T>& y);
+template <class T> HostArray<T> lincomb(const Coef& a, const HostArray<T>& x, const Coef& b, const HostArray<T>& y,
+                                        const Coef& c, const HostArray<T>& z);
+template <class T> HostArray<T> clamp(const HostArray<T>& x, const Coef& lo, const Coef& hi);
+template <class T> std::vector<double> abs_quantile(const HostArray<T>& x, double q);
+template <class T> HostArray<T> select(const HostArray<T>& mask, const HostArray<T>& a, const HostArray<T>& b);
+template <class T> std::vector<double> norm(const HostArray<T>& x);
+template <class T> HostArray<T> noise_like(const HostArray<T>& x, const NoiseKey& key);
+
+}  // namespace langevin
