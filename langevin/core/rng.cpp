@@ -78,8 +78,11 @@ inline float radius(uint32_t word) {
   const uint32_t bits = std::bit_cast<uint32_t>(unit(word)) - kRootHalf;
   const int32_t exponent = static_cast<int32_t>(bits) >> 23;
   const float mantissa = std::bit_cast<float>((bits & 0x007FFFFF) + kRootHalf);
-  const float complement = -unit(~word);
-  const float f = exponent == 0 ? complement : mantissa - 1.0f;
+  const uint32_t inner =
+      static_cast<uint32_t>((exponent | -exponent) >> 31);  // all ones unless e = 0: no branch
+  const uint32_t near_one = std::bit_cast<uint32_t>(-unit(~word));
+  const float f =
+      std::bit_cast<float>(near_one ^ ((near_one ^ std::bit_cast<uint32_t>(mantissa - 1.0f)) & inner));
   const float z = f * f;
   // ln(1 + f) = f - f^2/2 + f^3 P(f); P by Remez exchange, error of the logarithm below 2e-9.
   float p = -0.0786564276f;
