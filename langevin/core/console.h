@@ -48,7 +48,7 @@ class Progress {
   std::string label_, unit_, last_note_;
   int64_t total_, first_done_ = -1, first_items_ = 0, last_done_ = 0, last_items_ = 0;
   double minutes_;
-  std::chrono::steady_clock::time_point start_, last_;
+  std::chrono::steady_clock::time_point start_, first_, last_;
   bool finished_ = false;
 };
 
