@@ -40,6 +40,13 @@ struct ImageLimits {
   size_t max_bytes = size_t{256} << 20;  // of the file, and (separately) of the decoded pixels
 };
 
+/// What every decoder asks before it takes memory: positive extents, and pixels and bytes within the limits.
+/// Error "name: ..." otherwise.
+void check_image_size(const std::string& name, int64_t width, int64_t height, int channels,
+                      const ImageLimits& limits);
+/// Error "name: ..." if the file itself is above limits.max_bytes.
+void check_file_size(const std::string& name, size_t bytes, const ImageLimits& limits);
+
 enum class ImageFormat { png, jpeg, webp };
 std::string_view to_string(ImageFormat format);
 
