@@ -1,0 +1,130 @@
+#include "langevin/nn/cost.h"
+
+#include <algorithm>
+
+namespace langevin::nn {
+
+void CostInterpreter::add_parameter(const std::string& name, Shape shape, Init init) {
+  parameters_.push_back({name, std::move(shape), init});
+}
+
+Shape CostInterpreter::conv2d(const Value& x, std::string_view name, const Conv2d& c) {
+  const std::string path = path_.join(name);
+  check(x.size() == 4, path, "conv2d needs (N,C,H,W), got {}", to_string(x));
+  const Shape out{x[0], c.out, conv_extent(x[2], c, path), conv_extent(x[3], c, path)};
+  add_parameter(path + ".weight", {c.out, x[1], c.kernel, c.kernel}, c.init);
+  add_parameter(path + ".bias", {c.out}, init_zeros);
+  const int64_t taps = x[1] * c.kernel * c.kernel;
+  rows_.push_back({path, "conv2d", out, c.out * (taps + 1),
+                   2.0 * static_cast<double>(element_count(out)) * static_cast<double>(taps)});
+  return out;
+}
+
+Shape CostInterpreter::linear(const Value& x, std::string_view name, const Linear& c) {
+  const std::string path = path_.join(name);
+  Shape out = x;
+  out.back() = c.out;
+  add_parameter(path + ".weight", {c.out, x.back()}, c.init);
+  if (c.bias) add_parameter(path + ".bias", {c.out}, init_zeros);
+  rows_.push_back({path, "linear", out, c.out * (x.back() + (c.bias ? 1 : 0)),
+                   2.0 * static_cast<double>(element_count(out)) * static_cast<double>(x.back())});
+  return out;
+}
+
+Shape CostInterpreter::group_norm(const Value& x, std::string_view name, const GroupNorm& c) {
+  const std::string path = path_.join(name);
+  check(c.groups > 0 && x[1] % c.groups == 0, path, "{} groups do not divide {} channels", c.groups, x[1]);
+  add_parameter(path + ".weight", {x[1]}, init_ones);
+  add_parameter(path + ".bias", {x[1]}, init_zeros);
+  rows_.push_back({path, "group_norm", x, 2 * x[1], 0});
+  return x;
+}
+
+Shape CostInterpreter::group_norm_modulated(const Value& x, const Value& scale_shift, std::string_view name,
+                                            const GroupNorm& c) {
+  check(scale_shift == Shape{x[0], 2 * x[1]}, path_.join(name), "scale and shift must be {}, got {}",
+        to_string({x[0], 2 * x[1]}), to_string(scale_shift));
+  return group_norm(x, name, c);
+}
+
+Shape CostInterpreter::embedding(const Value& ids, std::string_view name, int64_t count, int64_t dim) {
+  const std::string path = path_.join(name);
+  add_parameter(path + ".weight", {count, dim}, {Init::Kind::normal, 1.0});
+  rows_.push_back({path, "embedding", {ids[0], dim}, count * dim, 0});
+  return {ids[0], dim};
+}
+
+Shape CostInterpreter::timestep_embedding(const Value& t, const TimestepEmbedding& c) {
+  return {t[0], c.dim};
+}
+
+Shape CostInterpreter::add(const Value& x, const Value& y) {
+  check(x == y, path_.join("add"), "shapes differ: {} and {}", to_string(x), to_string(y));
+  return x;
+}
+
+Shape CostInterpreter::add_channels(const Value& x, const Value& bias) {
+  check(bias == Shape{x[0], x[1]}, path_.join("add_channels"), "expected {}, got {}", to_string({x[0], x[1]}),
+        to_string(bias));
+  return x;
+}
+
+Shape CostInterpreter::concat(const Value& x, const Value& y) {
+  check(x[0] == y[0] && x[2] == y[2] && x[3] == y[3], path_.join("concat"), "cannot join {} and {}",
+        to_string(x), to_string(y));
+  return {x[0], x[1] + y[1], x[2], x[3]};
+}
+
+Shape CostInterpreter::upsample_nearest(const Value& x, int64_t height, int64_t width) {
+  return {x[0], x[1], height, width};
+}
+
+Shape CostInterpreter::to_tokens(const Value& x) { return {x[0], x[2] * x[3], x[1]}; }
+
+Shape CostInterpreter::from_tokens(const Value& x, int64_t height, int64_t width) {
+  check(x[1] == height * width, path_.join("from_tokens"), "{} tokens are not {} x {}", x[1], height, width);
+  return {x[0], x[2], height, width};
+}
+
+Shape CostInterpreter::attention(const Value& q, const Value& k, const Value& v, int64_t heads) {
+  check(heads > 0 && q[2] % heads == 0, path_.join("attention"), "{} heads do not divide {} channels", heads,
+        q[2]);
+  const double scores = static_cast<double>(q[0] * q[1] * k[1]);
+  rows_.push_back({path_.join("attention"),
+                   "attention",
+                   {q[0], q[1], v[2]},
+                   0,
+                   2.0 * scores * static_cast<double>(q[2]) + 2.0 * scores * static_cast<double>(v[2])});
+  return {q[0], q[1], v[2]};
+}
+
+int64_t CostInterpreter::parameter_count() const {
+  int64_t total = 0;
+  for (const auto& row : rows_) total += row.parameters;
+  return total;
+}
+
+double CostInterpreter::flops() const {
+  double total = 0;
+  for (const auto& row : rows_) total += row.flops;
+  return total;
+}
+
+std::vector<CostRow> CostInterpreter::by_block(int depth) const {
+  std::vector<CostRow> blocks;
+  for (const auto& row : rows_) {
+    size_t end = 0;
+    for (int part = 0; part < depth && end != std::string::npos; ++part)
+      end = row.path.find('.', end == 0 ? 0 : end + 1);
+    const std::string path = row.path.substr(0, end);
+    auto it = std::find_if(blocks.begin(), blocks.end(), [&](const CostRow& b) { return b.path == path; });
+    if (it == blocks.end()) it = blocks.insert(it, CostRow{path, "", {}, 0, 0});
+    it->op = row.op;
+    if (row.output.size() >= 3 || it->output.empty()) it->output = row.output;
+    it->parameters += row.parameters;
+    it->flops += row.flops;
+  }
+  return blocks;
+}
+
+}  // namespace langevin::nn

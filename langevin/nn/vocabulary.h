@@ -1,0 +1,136 @@
+// The operator vocabulary (contract 1): what a network may say. A network is a template over an interpreter B
+// and is written once; B gives the words meaning: torch/ computes with autograd, nn/cost.h counts, later
+// interpreters record an inference plan or write ONNX.
+//
+//   template <class B> typename B::Value unet2d(B& b, const UNet2DConfig&, const Inputs<typename B::Value>&);
+//
+// Images are logically (N,C,H,W), token sequences (N,L,C), vectors (N,C). Every operator that owns parameters
+// takes its name within the current scope; the full name ("down_blocks.0.resnets.1.conv1.weight") is the
+// peer's.
+#pragma once
+
+#include <concepts>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "langevin/core/array.h"
+
+namespace langevin::nn {
+
+/// How a parameter starts. fan_avg: variance scaling of DDPM, U(-b, b) with b = sqrt(3 scale /
+/// ((fan_in+fan_out)/2)).
+struct Init {
+  enum class Kind { zeros, ones, fan_avg, normal } kind = Kind::fan_avg;
+  double scale = 1.0;  // fan_avg: variance scale; normal: standard deviation
+};
+inline constexpr Init init_zeros{Init::Kind::zeros, 0.0};
+inline constexpr Init init_ones{Init::Kind::ones, 0.0};
+inline constexpr Init init_default{Init::Kind::fan_avg, 1.0};
+
+/// Convolution, square kernel; padding per side because DDPM's downsampling pads only right and bottom.
+struct Conv2d {
+  int64_t out = 0;
+  int64_t kernel = 3;
+  int64_t stride = 1;
+  int64_t pad_before = 1, pad_after = 1;  // top and left, bottom and right
+  Init init = init_default;
+};
+
+/// y = x W^T + b over the last dimension.
+struct Linear {
+  int64_t out = 0;
+  bool bias = true;
+  Init init = init_default;
+};
+
+/// GroupNorm over (C / groups, H, W), then SiLU if asked.
+struct GroupNorm {
+  int64_t groups = 32;
+  double eps = 1e-5;
+  bool silu = false;
+};
+
+/// Sinusoidal features of t: frequencies exp(-ln(max_period) i / (dim/2 - freq_shift)); [sin, cos] or [cos,
+/// sin].
+struct TimestepEmbedding {
+  int64_t dim = 0;
+  bool flip_sin_to_cos = false;
+  double freq_shift = 1.0;
+  double max_period = 10000.0;
+};
+
+/// What a network is given. Absent conditions are nullptr.
+template <class V>
+struct Inputs {
+  const V& x;                       // (N,C,H,W)
+  const V& t;                       // (N), timestep of each sample
+  const V* class_labels = nullptr;  // (N), integers
+};
+
+/// The words. `Value` is cheap to copy (a handle).
+template <class B>
+concept Interpreter = requires(B b, typename B::Value v, std::string_view name, int64_t n) {
+  b.scope(name);  // RAII: names within nest
+  { b.shape(v) } -> std::convertible_to<Shape>;
+  { b.conv2d(v, name, Conv2d{}) } -> std::same_as<typename B::Value>;         // weight (O,I,k,k), bias (O)
+  { b.linear(v, name, Linear{}) } -> std::same_as<typename B::Value>;         // weight (O,I), bias (O)
+  { b.group_norm(v, name, GroupNorm{}) } -> std::same_as<typename B::Value>;  // weight (C), bias (C)
+  {
+    b.group_norm_modulated(v, v, name, GroupNorm{})
+    } -> std::same_as<typename B::Value>;  // norm(x)(1+scale)+shift; (N,2C)
+  {
+    b.embedding(v, name, n, n)
+    } -> std::same_as<typename B::Value>;  // ids (N) -> (N, dim); weight (num, dim)
+  { b.timestep_embedding(v, TimestepEmbedding{}) } -> std::same_as<typename B::Value>;
+  { b.silu(v) } -> std::same_as<typename B::Value>;
+  { b.dropout(v, 0.1) } -> std::same_as<typename B::Value>;
+  { b.affine(v, 2.0, -1.0) } -> std::same_as<typename B::Value>;  // a x + b
+  { b.add(v, v) } -> std::same_as<typename B::Value>;
+  { b.add_channels(v, v) } -> std::same_as<typename B::Value>;         // (N,C,H,W) + (N,C)
+  { b.concat(v, v) } -> std::same_as<typename B::Value>;               // along C
+  { b.upsample_nearest(v, n, n) } -> std::same_as<typename B::Value>;  // to (H,W)
+  { b.to_tokens(v) } -> std::same_as<typename B::Value>;               // (N,C,H,W) -> (N,HW,C)
+  { b.from_tokens(v, n, n) } -> std::same_as<typename B::Value>;       // (N,HW,C) -> (N,C,H,W)
+  {
+    b.attention(v, v, v, n)
+    } -> std::same_as<typename B::Value>;  // q,k,v (N,L,C), heads; softmax(qk^T/sqrt(d))v
+};
+
+/// The path of nested scopes; interpreters hold one.
+class ScopePath {
+ public:
+  class Guard {
+   public:
+    Guard(ScopePath& path, size_t keep) : path_(path), keep_(keep) {}
+    ~Guard() { path_.text_.resize(keep_); }
+    Guard(const Guard&) = delete;
+    Guard& operator=(const Guard&) = delete;
+
+   private:
+    ScopePath& path_;
+    size_t keep_;
+  };
+  [[nodiscard]] Guard enter(std::string_view name) {
+    const size_t keep = text_.size();
+    text_ = join(name);
+    return {*this, keep};
+  }
+  std::string join(std::string_view name) const {
+    return text_.empty() ? std::string(name) : text_ + "." + std::string(name);
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+/// Output extent of a convolution; Error if the input is too small.
+inline int64_t conv_extent(int64_t in, const Conv2d& c, const std::string& name) {
+  const int64_t span = in + c.pad_before + c.pad_after - c.kernel;
+  check(span >= 0, name, "an extent of {} is too small for this network; use fewer stages or larger images",
+        in);
+  return span / c.stride + 1;
+}
+
+}  // namespace langevin::nn
