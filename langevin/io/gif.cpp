@@ -205,7 +205,7 @@ std::vector<std::byte> encode_gif(const std::vector<Image>& frames, int delay_ms
 
 void write_gif(const std::filesystem::path& path, const std::vector<Image>& frames, int delay_ms, bool loop) {
   const std::vector<std::byte> bytes =
-      encode_gif(frames, delay_ms, loop);  // giflib writes byte by byte: collect
+      encode_gif(frames, delay_ms, loop);  // giflib writes in small pieces: collect
   write_file(path, std::span<const std::byte>(bytes));
 }
 
