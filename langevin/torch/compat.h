@@ -1,0 +1,17 @@
+// The one place that knows which libtorch it is built with (1.13 to 2.x) and which few headers of it are
+// needed. torch/torch.h is never included: it costs 15 s a file.
+#pragma once
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <torch/csrc/autograd/custom_function.h>
+#include <torch/csrc/autograd/variable.h>
+
+#include "langevin/core/array.h"
+
+namespace langevin {
+
+inline at::IntArrayRef sizes(const Shape& shape) { return {shape.data(), shape.size()}; }
+inline Shape shape_of_tensor(const at::Tensor& tensor) { return tensor.sizes().vec(); }
+
+}  // namespace langevin

@@ -1,0 +1,152 @@
+#include "langevin/torch/interpreter.h"
+
+#include <cmath>
+
+#include "langevin/torch/fused.h"
+
+namespace langevin {
+
+at::ScalarType TorchInterpreter::compute_type() const {
+  // The first pass only makes parameters; it runs in fp32 whatever comes later.
+  return store_.packed() && store_.precision() == Precision::bf16 ? at::kBFloat16 : at::kFloat;
+}
+
+at::Tensor TorchInterpreter::cast(const Value& x) const { return x.to(compute_type()); }
+
+const at::Tensor& TorchInterpreter::parameter(std::string_view name, const char* part, const Shape& shape,
+                                              nn::Init init, bool keep_fp32) {
+  return store_.get(path_.join(name) + part, shape, init, keep_fp32);
+}
+
+at::Tensor TorchInterpreter::conv2d(const Value& x, std::string_view name, const nn::Conv2d& c) {
+  const int64_t in = x.size(1);
+  // Each may create a parameter and so move the store's list: take handles, not references.
+  const at::Tensor weight = parameter(name, ".weight", {c.out, in, c.kernel, c.kernel}, c.init);
+  const at::Tensor bias = parameter(name, ".bias", {c.out}, nn::init_zeros);
+  nn::conv_extent(x.size(2), c, path_.join(name));
+  nn::conv_extent(x.size(3), c, path_.join(name));
+  at::Tensor input = cast(x).contiguous(at::MemoryFormat::ChannelsLast);
+  int64_t pad = c.pad_before;
+  if (c.pad_before != c.pad_after) {
+    const int64_t p0 = c.pad_before, p1 = c.pad_after;
+    input = at::constant_pad_nd(input, {p0, p1, p0, p1}).contiguous(at::MemoryFormat::ChannelsLast);
+    pad = 0;
+  }
+  const std::array<int64_t, 2> stride{c.stride, c.stride}, padding{pad, pad};
+  return at::conv2d(input, weight, bias, at::IntArrayRef(stride), at::IntArrayRef(padding));
+}
+
+at::Tensor TorchInterpreter::linear(const Value& x, std::string_view name, const nn::Linear& c) {
+  const at::Tensor weight = parameter(name, ".weight", {c.out, x.size(-1)}, c.init);
+  const at::Tensor bias = c.bias ? parameter(name, ".bias", {c.out}, nn::init_zeros) : at::Tensor();
+  const at::Tensor input = cast(x);
+  if (input.dim() == 3 && input.device().is_cpu()) {
+    // Tokens are pixels: as a 1x1 convolution this runs in oneDNN, several times the BLAS's rate.
+    const at::Tensor pixels = input.transpose(1, 2).unsqueeze(3);  // (N,C,L,1), channels-last without a copy
+    return at::conv2d(pixels, weight.view({c.out, input.size(2), 1, 1}), bias).squeeze(3).transpose(1, 2);
+  }
+  return at::linear(input, weight, bias);
+}
+
+at::Tensor TorchInterpreter::group_norm(const Value& x, std::string_view name, const nn::GroupNorm& c) {
+  return group_norm_modulated(x, at::Tensor(), name, c);
+}
+
+at::Tensor TorchInterpreter::group_norm_modulated(const Value& x, const Value& scale_shift,
+                                                  std::string_view name, const nn::GroupNorm& c) {
+  const int64_t channels = x.size(1);
+  check(c.groups > 0 && channels % c.groups == 0, path_.join(name), "{} groups do not divide {} channels",
+        c.groups, channels);
+  const at::Tensor gamma = parameter(name, ".weight", {channels}, nn::init_ones, true);
+  const at::Tensor beta = parameter(name, ".bias", {channels}, nn::init_zeros, true);
+  return fused_group_norm(x, gamma, beta, scale_shift, c);
+}
+
+at::Tensor TorchInterpreter::embedding(const Value& ids, std::string_view name, int64_t count, int64_t dim) {
+  const at::Tensor weight = parameter(name, ".weight", {count, dim}, {nn::Init::Kind::normal, 1.0}, true);
+  return cast(at::embedding(weight, ids));
+}
+
+at::Tensor TorchInterpreter::timestep_embedding(const Value& t, const nn::TimestepEmbedding& c) {
+  const int64_t half = c.dim / 2;
+  const auto options = at::TensorOptions(at::kFloat).device(t.device());
+  const at::Tensor exponent =
+      at::arange(half, options) * (-std::log(c.max_period)) / (static_cast<double>(half) - c.freq_shift);
+  const at::Tensor angle = t.to(at::kFloat).unsqueeze(1) * exponent.exp().unsqueeze(0);
+  const at::Tensor sine = angle.sin(), cosine = angle.cos();
+  at::Tensor features = c.flip_sin_to_cos ? at::cat({cosine, sine}, 1) : at::cat({sine, cosine}, 1);
+  if (c.dim % 2 == 1) features = at::constant_pad_nd(features, {0, 1});
+  return cast(features);
+}
+
+at::Tensor TorchInterpreter::silu(const Value& x) { return at::silu(x); }
+
+at::Tensor TorchInterpreter::dropout(const Value& x, double p) {
+  const uint32_t layer = dropout_layer_++;
+  if (!context_.training || p <= 0) return x;
+  return keyed_dropout(x, p, context_.seed, layer, static_cast<uint32_t>(context_.first_sample),
+                       context_.step);
+}
+
+at::Tensor TorchInterpreter::affine(const Value& x, double a, double b) {
+  const at::Tensor y = x * a;
+  return b == 0 ? y : y + b;
+}
+
+at::Tensor TorchInterpreter::add(const Value& x, const Value& y) { return x + y; }
+
+at::Tensor TorchInterpreter::add_channels(const Value& x, const Value& bias) {
+  return x + bias.unsqueeze(2).unsqueeze(3);
+}
+
+at::Tensor TorchInterpreter::concat(const Value& x, const Value& y) { return at::cat({x, y}, 1); }
+
+at::Tensor TorchInterpreter::upsample_nearest(const Value& x, int64_t height, int64_t width) {
+  return at::upsample_nearest2d(x, {height, width});
+}
+
+at::Tensor TorchInterpreter::to_tokens(const Value& x) { return x.flatten(2).transpose(1, 2); }
+
+at::Tensor TorchInterpreter::from_tokens(const Value& x, int64_t height, int64_t width) {
+  return x.transpose(1, 2).unflatten(2, {height, width});
+}
+
+at::Tensor TorchInterpreter::attention(const Value& q, const Value& k, const Value& v, int64_t heads) {
+  const int64_t n = q.size(0), length = q.size(1), channels = q.size(2), d = channels / heads;
+  const auto split = [&](const Value& x) {  // (N,L,C) -> (N heads, L, d)
+    return heads == 1
+               ? x
+               : x.reshape({n, x.size(1), heads, -1}).transpose(1, 2).reshape({n * heads, x.size(1), -1});
+  };
+  const at::Tensor scaled = split(q) * (1.0 / std::sqrt(static_cast<double>(d)));
+  const at::Tensor weights = at::softmax(at::bmm(scaled, split(k).transpose(1, 2)), -1, at::kFloat);
+  const at::Tensor out = at::bmm(weights.to(q.scalar_type()), split(v));
+  return heads == 1 ? out
+                    : out.reshape({n, heads, length, -1}).transpose(1, 2).reshape({n, length, v.size(2)});
+}
+
+TorchNetwork::TorchNetwork(nn::NetworkConfig config, Precision precision, at::Device device, uint64_t seed,
+                           bool training)
+    : config_(std::move(config)), store_(device, seed) {
+  const at::NoGradGuard no_grad;
+  const auto floats = at::TensorOptions(at::kFloat).device(device);
+  const Shape input = nn::input_shape(config_, 1);
+  const at::Tensor labels =
+      nn::class_count(config_) > 0 ? at::zeros({1}, floats.dtype(at::kLong)) : at::Tensor();
+  run(at::zeros(sizes(input), floats), at::zeros({1}, floats), labels, {});
+  store_.pack(precision, training);
+}
+
+at::Tensor TorchNetwork::run(const at::Tensor& x, const at::Tensor& t, const at::Tensor& labels,
+                             const CallContext& context) {
+  TorchInterpreter interpreter(store_, context);
+  const nn::Inputs<at::Tensor> in{x, t, labels.defined() ? &labels : nullptr};
+  return nn::apply(interpreter, config_, in);
+}
+
+at::Tensor TorchNetwork::operator()(const at::Tensor& x, const at::Tensor& t, const at::Tensor& labels,
+                                    const CallContext& context) {
+  return run(x, t, labels, context).to(at::kFloat).contiguous();
+}
+
+}  // namespace langevin

@@ -1,0 +1,81 @@
+// The libtorch interpreter of the operator vocabulary: autograd, CPU and CUDA, fp32 or bf16 with fp32 sums.
+// Activations are channels-last in memory; on the CPU the operators around the convolutions are those of
+// kernels/.
+#pragma once
+
+#include "langevin/nn/network.h"
+#include "langevin/torch/parameters.h"
+
+namespace langevin {
+
+/// What a call of a network needs beside its inputs.
+struct CallContext {
+  bool training = false;  // dropout on
+  uint64_t seed = 0;      // of dropout
+  uint32_t step = 0;      // of dropout
+  uint64_t first_sample =
+      0;  // global index of the batch's first sample: dropout does not depend on the batch size
+};
+
+class TorchInterpreter {
+ public:
+  using Value = at::Tensor;
+  /// On an unpacked store the call creates parameters, on a packed one it applies them.
+  TorchInterpreter(ParameterStore& store, const CallContext& context) : store_(store), context_(context) {}
+
+  nn::ScopePath::Guard scope(std::string_view name) { return path_.enter(name); }
+  Shape shape(const Value& v) const { return shape_of_tensor(v); }
+
+  Value conv2d(const Value& x, std::string_view name, const nn::Conv2d& c);
+  Value linear(const Value& x, std::string_view name, const nn::Linear& c);
+  Value group_norm(const Value& x, std::string_view name, const nn::GroupNorm& c);
+  Value group_norm_modulated(const Value& x, const Value& scale_shift, std::string_view name,
+                             const nn::GroupNorm& c);
+  Value embedding(const Value& ids, std::string_view name, int64_t count, int64_t dim);
+  Value timestep_embedding(const Value& t, const nn::TimestepEmbedding& c);
+  Value silu(const Value& x);
+  Value dropout(const Value& x, double p);
+  Value affine(const Value& x, double a, double b);
+  Value add(const Value& x, const Value& y);
+  Value add_channels(const Value& x, const Value& bias);
+  Value concat(const Value& x, const Value& y);
+  Value upsample_nearest(const Value& x, int64_t height, int64_t width);
+  Value to_tokens(const Value& x);
+  Value from_tokens(const Value& x, int64_t height, int64_t width);
+  Value attention(const Value& q, const Value& k, const Value& v, int64_t heads);
+
+ private:
+  at::ScalarType compute_type() const;
+  at::Tensor cast(const Value& x) const;  // to the compute type
+  const at::Tensor& parameter(std::string_view name, const char* part, const Shape& shape, nn::Init init,
+                              bool keep_fp32 = false);
+  ParameterStore& store_;
+  CallContext context_;
+  nn::ScopePath path_;
+  uint32_t dropout_layer_ = 0;
+};
+
+static_assert(nn::Interpreter<TorchInterpreter>);
+
+/// A network with its parameters, ready to be called.
+class TorchNetwork {
+ public:
+  /// Creates all parameters (first pass over a batch of one).
+  TorchNetwork(nn::NetworkConfig config, Precision precision, at::Device device, uint64_t seed,
+               bool training);
+
+  /// x (N,C,H,W) fp32, t (N) fp32, labels (N) int64 or undefined -> (N,out,H,W) fp32.
+  at::Tensor operator()(const at::Tensor& x, const at::Tensor& t, const at::Tensor& labels,
+                        const CallContext& context);
+
+  ParameterStore& store() { return store_; }
+  const nn::NetworkConfig& config() const { return config_; }
+
+ private:
+  at::Tensor run(const at::Tensor& x, const at::Tensor& t, const at::Tensor& labels,
+                 const CallContext& context);
+  nn::NetworkConfig config_;
+  ParameterStore store_;
+};
+
+}  // namespace langevin
