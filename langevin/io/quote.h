@@ -1,4 +1,4 @@
-// Names from files in error messages: one line, whatever the file says.
+// Names from files in error messages: one short line, whatever the file says.
 #pragma once
 
 #include <fmt/format.h>
@@ -6,21 +6,10 @@
 #include <string>
 #include <string_view>
 
+#include "langevin/core/names.h"
+
 namespace langevin {
 
-/// In quotes, control characters escaped, long names shortened.
-inline std::string quote(std::string_view name) {
-  constexpr size_t kLongest = 120;
-  std::string text = "'";
-  for (const char c : name.substr(0, kLongest)) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x20 || byte == 0x7f) {
-      text += fmt::format("\\x{:02x}", byte);
-    } else {
-      text += c;
-    }
-  }
-  return text + (name.size() > kLongest ? "...'" : "'");
-}
+inline std::string quote(std::string_view name) { return fmt::format("'{}'", one_line(std::string(name))); }
 
 }  // namespace langevin

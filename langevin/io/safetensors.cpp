@@ -1,13 +1,12 @@
 #include "langevin/io/safetensors.h"
 
-#include <xxhash.h>
-
 #include <algorithm>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <tuple>
 
 #include "langevin/core/atomic_file.h"
+#include "langevin/core/checksum.h"
+#include "langevin/core/names.h"
 #include "langevin/io/quote.h"
 #include "langevin/io/safetensors_header.h"
 
@@ -18,25 +17,6 @@ constexpr size_t kLengthBytes = 8;
 constexpr uint64_t kMaxHeader = 100'000'000;
 constexpr std::string_view kChecksumKey = "xxh3";
 constexpr size_t kDigits = 32;
-
-// XXH3-128 over pieces.
-class Hash {
- public:
-  Hash() : state_(XXH3_createState(), &XXH3_freeState) {
-    check(state_ != nullptr && XXH3_128bits_reset(state_.get()) == XXH_OK, "Hash", "no memory");
-  }
-  void add(std::span<const std::byte> bytes) {
-    if (!bytes.empty()) XXH3_128bits_update(state_.get(), bytes.data(), bytes.size());
-  }
-  void add(std::string_view text) { add(std::as_bytes(std::span(text))); }
-  std::string digits() const {
-    const XXH128_hash_t hash = XXH3_128bits_digest(state_.get());
-    return fmt::format("{:016x}{:016x}", hash.high64, hash.low64);
-  }
-
- private:
-  std::unique_ptr<XXH3_state_t, decltype(&XXH3_freeState)> state_;
-};
 
 std::string_view as_text(std::span<const std::byte> bytes) {
   return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
@@ -190,8 +170,10 @@ void SafetensorsFile::read(std::span<const std::byte> bytes) {
 const TensorView& SafetensorsFile::at(const std::string& name) const {
   const auto found = tensors_.find(name);
   if (found != tensors_.end()) return found->second;
-  fail("{}: it has no tensor {} among its {}; check that the file belongs to this network", source_,
-       quote(name), names_.size());
+  constexpr size_t kSearched = 10'000;  // names compared for a hint
+  const std::string near = names_.size() <= kSearched ? nearest(name, names_) : "";
+  fail("{}: it has no tensor {}{}; check that the file belongs to this network", source_, quote(name),
+       near.empty() ? "" : " (the nearest is " + quote(near) + ")");
 }
 
 HostArrayF SafetensorsFile::to_float(const std::string& name) const {
@@ -233,10 +215,10 @@ void write_safetensors(const std::filesystem::path& path, const std::vector<Tens
   if (twice != names.end()) fail("cannot write {}: tensor {} is given twice", path.string(), quote(*twice));
 
   std::string header = header_text(path, order, metadata);
-  Hash hash;
-  hash.add(header);
-  for (const TensorOut* tensor : order) hash.add(tensor->bytes);
-  header.replace(find_digits(header), kDigits, hash.digits());
+  Xxh3 hash;
+  hash.update(header);
+  for (const TensorOut* tensor : order) hash.update(tensor->bytes);
+  header.replace(find_digits(header), kDigits, hash.hex());
 
   const uint64_t length = header.size();
   AtomicFile file(path);
@@ -255,12 +237,12 @@ void verify_checksum(const SafetensorsFile& file) {
   const std::string_view header = as_text(file.header());
   const size_t at = find_digits(header);
   if (at == std::string_view::npos) fail_checksum(file.source());
-  Hash hash;
-  hash.add(header.substr(0, at));
-  hash.add(std::string(kDigits, '0'));
-  hash.add(header.substr(at + kDigits));
-  hash.add(file.data());
-  if (hash.digits() != found->second) fail_checksum(file.source());
+  Xxh3 hash;
+  hash.update(header.substr(0, at));
+  hash.update(std::string(kDigits, '0'));
+  hash.update(header.substr(at + kDigits));
+  hash.update(file.data());
+  if (hash.hex() != found->second) fail_checksum(file.source());
 }
 
 }  // namespace langevin

@@ -37,7 +37,7 @@ class SafetensorsFile {
 
   const std::vector<std::string>& names() const { return names_; }  // in the order of their data
   bool contains(const std::string& name) const { return tensors_.count(name) != 0; }
-  /// Error naming the file and the tensor.
+  /// Error naming the file, the tensor and the nearest name there is.
   const TensorView& at(const std::string& name) const;
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
   /// A copy as float32; f64, f16 and bf16 are converted; a scalar gets the shape (1,). Error for integers.
