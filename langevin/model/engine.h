@@ -1,0 +1,47 @@
+// What a model can do once it is loaded, whichever backend runs it: one network call, and sampling. The
+// command line and other programs see only this.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "langevin/model/model_file.h"
+#include "langevin/sample/sampler.h"
+#include "langevin/sample/threshold.h"
+
+namespace langevin {
+
+/// A batch to sample. Row i is sample `first_sample` + i of `seed`: the same pictures in any batch.
+struct SampleRequest {
+  SamplerConfig sampler;
+  ThresholdConfig threshold;
+  double guidance = 1;  // of classes; 1: none
+  uint64_t seed = 0;
+  uint64_t first_sample = 0;
+  int64_t count = 1;
+  std::vector<int64_t> labels;    // empty: unconditional; else one per sample
+  std::optional<HostArrayF> x_T;  // start from exactly this noise (count, C, H, W)
+};
+
+class Engine {
+ public:
+  virtual ~Engine() = default;
+  virtual const ModelSpec& spec() const = 0;
+  virtual std::string name() const = 0;  // "torch (cpu, fp32, 2 threads)"
+  /// The network's raw output. x (B,C,H,W), t (B), labels (B) or empty.
+  virtual HostArrayF forward(const HostArrayF& x, const std::vector<double>& t,
+                             const std::vector<int64_t>& labels) = 0;
+  /// x_0 (count,C,H,W). `observer` (may be empty) sees copies on the host; false stops.
+  virtual HostArrayF sample(const SampleRequest& request, const Observer<HostArrayF>& observer) = 0;
+};
+
+struct EngineOptions {
+  std::string device = "auto";     // auto | cpu | cuda
+  std::string precision = "fp32";  // fp32 | bf16
+  int64_t threads = 0;             // 0: one a core
+};
+
+}  // namespace langevin

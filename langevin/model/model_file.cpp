@@ -1,0 +1,105 @@
+#include "langevin/model/model_file.h"
+
+#include <algorithm>
+#include <set>
+
+#include "langevin/nn/cost.h"
+
+namespace langevin {
+namespace fs = std::filesystem;
+namespace {
+
+std::vector<nn::ParameterSpec> expected_parameters(const nn::NetworkConfig& network) {
+  nn::CostInterpreter cost;
+  const Shape x = nn::input_shape(network, 1), t{1}, labels{1};
+  const nn::Inputs<Shape> in{x, t, nn::class_count(network) > 0 ? &labels : nullptr};
+  nn::apply(cost, network, in);
+  return cost.parameters();
+}
+
+void check_weights(const ModelFile& model) {
+  const std::string source = model.path.string();
+  std::set<std::string> wanted;
+  for (const auto& p : expected_parameters(model.spec.network)) {
+    const std::string name = model.prefix + p.name;
+    wanted.insert(name);
+    check(model.file.contains(name), source,
+          "the network needs tensor '{}' {}, the file has none of that name", name, to_string(p.shape));
+    const Shape& shape = model.file.at(name).shape;
+    check(shape == p.shape, source, "tensor '{}' is {} in the file, the network needs {}", name,
+          to_string(shape), to_string(p.shape));
+  }
+  for (const auto& name : model.file.names()) {
+    const bool ours = model.prefix.empty() || name.rfind(model.prefix, 0) == 0;
+    check(!ours || wanted.count(name) != 0, source, "tensor '{}' belongs to no part of the network described",
+          name);
+  }
+}
+
+ModelFile open_file(const fs::path& path) {
+  SafetensorsFile file = SafetensorsFile::open(path);
+  const auto it = file.metadata().find(spec_key);
+  check(
+      it != file.metadata().end(), path.string(),
+      "no description of a model inside (metadata key '{}'); give a model file, a checkpoint or a run folder",
+      spec_key);
+  verify_checksum(file);
+  nlohmann::json json = nlohmann::json::parse(it->second, nullptr, false);
+  check(!json.is_discarded(), path.string(), "the model's description is not valid JSON");
+  const bool checkpoint = file.metadata().count("training") != 0;
+  ModelFile model{path, spec_from_json(json, path.string()), std::move(file), checkpoint ? ema_prefix : ""};
+  check_weights(model);
+  return model;
+}
+
+}  // namespace
+
+std::vector<fs::path> list_checkpoints(const fs::path& run) {
+  std::vector<fs::path> found;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(run / "checkpoints", ignored)) {
+    const std::string name = entry.path().filename().string();
+    if (name.rfind("step-", 0) == 0 && entry.path().extension() == ".safetensors")
+      found.push_back(entry.path());
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+fs::path checkpoint_path(const fs::path& run, int64_t step) {
+  return run / "checkpoints" / fmt::format("step-{:010d}.safetensors", step);
+}
+
+fs::path resolve_model(const fs::path& model) {
+  std::error_code ignored;
+  if (!fs::is_directory(model, ignored)) {
+    check(fs::exists(model, ignored), model.string(),
+          "no such model; give a run folder, a checkpoint or a model file");
+    return model;
+  }
+  if (fs::exists(model / "model.safetensors")) return model / "model.safetensors";
+  auto checkpoints = list_checkpoints(model);
+  for (auto it = checkpoints.rbegin(); it != checkpoints.rend(); ++it) {
+    try {
+      verify_checksum(SafetensorsFile::open(*it));
+      return *it;
+    } catch (const Error&) {
+      continue;  // cut short or damaged: an older one may be whole
+    }
+  }
+  check(!fs::exists(model / "config.toml"), model.string(),
+        "the run has no whole checkpoint and no model yet; train it first");
+  fail(
+      "{}: this folder holds no model (no model.safetensors, no checkpoints); give a run folder, a "
+      "checkpoint or a "
+      "model file",
+      model.string());
+}
+
+ModelFile open_model(const fs::path& model) { return open_file(resolve_model(model)); }
+
+void write_model(const fs::path& path, const ModelSpec& spec, const std::vector<TensorOut>& tensors) {
+  write_safetensors(path, tensors, {{spec_key, to_json(spec).dump()}});
+}
+
+}  // namespace langevin

@@ -1,0 +1,151 @@
+#include "langevin/model/recipe.h"
+
+#include <algorithm>
+
+#include "langevin/diffusion/timesteps.h"
+
+namespace langevin {
+namespace {
+
+void network_fields(Schema& s, NetworkRecipe& n) {
+  s.field("network.channels", n.channels,
+          "channels of each stage; every further stage halves height and width", {1, 8192});
+  s.field("network.layers", n.layers, "residual blocks a stage", {1, 16});
+  s.field("network.attention", n.attention, "stages with self-attention, counted from 0", {0, 15});
+  s.field("network.mid_attention", n.mid_attention, "self-attention in the middle block");
+  s.field("network.head_dim", n.head_dim, "channels of an attention head; 0 = one head", {0, 8192});
+  s.field("network.groups", n.groups,
+          "groups of GroupNorm; 0 = the largest number up to 32 that divides every stage", {0, 8192});
+  s.field("network.dropout", n.dropout, "dropout inside residual blocks", {0, 0.99});
+  s.field("network.scale_shift", n.scale_shift,
+          "the time embedding scales and shifts the second norm instead of being added");
+  s.field("network.norm_eps", n.norm_eps, "epsilon of GroupNorm", {1e-12, 1});
+  s.field("network.downsample_padding", n.downsample_padding,
+          "1 = symmetric, 0 = right and bottom only, as DDPM's own", {0, 1});
+  s.field("network.flip_sin_to_cos", n.flip_sin_to_cos, "order of the timestep features: cosine first");
+  s.field("network.freq_shift", n.freq_shift, "offset in the frequencies of the timestep features", {0, 1});
+}
+
+void optimizer_fields(Schema& s, OptimizerRecipe& o) {
+  s.field("optimizer.name", o.name, "optimizer", {"adamw", "sgd"});
+  s.field("optimizer.lr", o.lr, "peak learning rate", {0, 100});
+  s.field("optimizer.betas", o.betas, "decay of AdamW's two moments", {0, 0.999999});
+  s.field("optimizer.eps", o.eps, "AdamW's epsilon", {1e-16, 1});
+  s.field("optimizer.weight_decay", o.weight_decay, "decoupled weight decay", {0, 10});
+  s.field("optimizer.momentum", o.momentum, "of sgd", {0, 0.9999});
+  s.field("optimizer.warmup", o.warmup, "steps over which the learning rate rises from 0", {0, 1e9});
+  s.field("optimizer.decay", o.decay, "learning rate after the warm-up, over the whole run",
+          {"constant", "cosine"});
+  s.field("optimizer.final_lr", o.final_lr, "where cosine ends, as a fraction of lr", {0, 1});
+  s.field("optimizer.clip_norm", o.clip_norm, "largest norm of the gradient; 0 = no clipping", {0, 1e9});
+}
+
+void run_fields(Schema& s, Recipe& r) {
+  s.field("train.batch", r.batch, "images a step (and per accumulated part)", {1, 65536});
+  s.field("train.accumulation", r.accumulation, "batches whose gradients are summed before a step",
+          {1, 65536});
+  s.field("train.steps", r.steps, "optimizer steps after which training ends; 0 = no limit by steps",
+          {0, 1e12});
+  s.field("train.minutes", r.minutes, "minutes of training after which it ends; 0 = no limit by time",
+          {0, 1e7});
+  s.field("train.seed", r.seed, "seed of weights, order, noise and augmentation", {0, 9.2e18});
+  s.field("train.precision", r.precision, "auto measures both and takes bf16 if it is clearly faster",
+          {"auto", "fp32", "bf16"});
+  s.field("train.device", r.device, "auto = cuda when this build and machine have it",
+          {"auto", "cpu", "cuda"});
+  s.field("train.threads", r.threads, "threads of computation; 0 = one a core", {0, 4096});
+  s.field("train.capability", r.capability,
+          "vector instructions libtorch may use; auto = the best this machine has (results differ in the "
+          "last bits)",
+          {"auto", "default", "avx2", "avx512"});
+  s.field("train.max_bad_steps", r.max_bad_steps,
+          "non-finite gradients in a row before returning to the last checkpoint", {1, 1e6});
+  s.field("ema.decay", r.ema_decay, "decay of the weights' moving average; 0 = no average", {0, 0.9999999});
+  s.field("ema.warmup", r.ema_warmup, "shorten the average early on: min(decay, (1 + step) / (10 + step))");
+  s.field("checkpoint.minutes", r.checkpoint_minutes,
+          "minutes between checkpoints; 0 = only by steps and at the end", {0, 1e7});
+  s.field("checkpoint.every", r.checkpoint_steps, "steps between checkpoints; 0 = by minutes", {0, 1e12});
+  s.field("checkpoint.keep", r.checkpoint_keep, "newest checkpoints kept", {1, 1e6});
+  s.field("sample.minutes", r.sample_minutes,
+          "minutes between sample grids; 0 = whenever the time trained has doubled", {0, 1e7});
+  s.field("sample.count", r.sample_count, "pictures in a sample grid; 0 = none", {0, 1024});
+  s.field("sample.steps", r.sample_steps, "DDIM steps of the sample grids", {1, 1e6});
+  s.field("sample.guidance", r.sample_guidance, "guidance of the sample grids, where there are classes",
+          {0, 100});
+}
+
+}  // namespace
+
+Schema recipe_schema(Recipe& r) {
+  Schema s;
+  s.field("preset", r.preset, "preset that the values started from", preset_names());
+  s.field("diffusion.classes", r.classes, "train a class-conditional model if the data has classes");
+  network_fields(s, r.network);
+  add_fields(s, r.schedule, "schedule.");
+  s.field("diffusion.prediction", r.prediction, "what the network predicts", prediction_types());
+  s.field("diffusion.timesteps", r.timesteps, "how t is drawn", timestep_draws());
+  s.field("diffusion.label_dropout", r.label_dropout,
+          "share of samples trained without their class, for guidance; 0 = no null class", {0, 1});
+  add_fields(s, r.loss, "loss.");
+  optimizer_fields(s, r.optimizer);
+  run_fields(s, r);
+  return s;
+}
+
+nn::NetworkConfig make_network(const Recipe& recipe, int64_t channels, int64_t height, int64_t width,
+                               int64_t classes) {
+  const NetworkRecipe& n = recipe.network;
+  nn::UNet2DConfig c;
+  c.sample_height = height;
+  c.sample_width = width;
+  c.in_channels = c.out_channels = channels;
+  c.block_out_channels = n.channels;
+  const size_t stages = n.channels.size();
+  c.down_block_types.assign(stages, "DownBlock2D");
+  c.up_block_types.assign(stages, "UpBlock2D");
+  for (int64_t stage : n.attention) {
+    c.down_block_types[static_cast<size_t>(stage)] = "AttnDownBlock2D";
+    c.up_block_types[stages - 1 - static_cast<size_t>(stage)] = "AttnUpBlock2D";
+  }
+  c.layers_per_block = n.layers;
+  c.add_attention = n.mid_attention;
+  c.attention_head_dim = n.head_dim;
+  c.norm_num_groups = n.groups;
+  c.norm_eps = n.norm_eps;
+  c.dropout = n.dropout;
+  c.scale_shift = n.scale_shift;
+  c.downsample_padding = n.downsample_padding;
+  c.flip_sin_to_cos = n.flip_sin_to_cos;
+  c.freq_shift = n.freq_shift;
+  c.num_class_embeds = classes == 0 ? 0 : classes + (recipe.label_dropout > 0 ? 1 : 0);
+  const int64_t smallest = std::min(height, width);
+  check(smallest >= 8, "data",
+        "images of {} x {} are too small: 8 is the least height and width; give --set data.size=N", height,
+        width);
+  check(smallest >> (stages - 1) >= 1, "network.channels",
+        "{} stages halve an image of {} x {} below one pixel; give fewer stages or --set data.size=N", stages,
+        height, width);
+  return nn::validated(c);
+}
+
+void check_recipe(const Recipe& r) {
+  const auto stages = static_cast<int64_t>(r.network.channels.size());
+  if (stages < 1 || stages > 8) fail_usage("network.channels: needs 1 to 8 stages, got {}", stages);
+  for (int64_t stage : r.network.attention) {
+    if (stage >= stages) {
+      fail_usage("network.attention: there is no stage {}; network.channels has stages 0 to {}", stage,
+                 stages - 1);
+    }
+  }
+  if (r.optimizer.betas.size() != 2)
+    fail_usage("optimizer.betas: needs two values, got {}", r.optimizer.betas.size());
+  if (r.schedule.zero_terminal_snr && r.prediction == "epsilon") {
+    fail_usage(
+        "diffusion.prediction: epsilon says nothing about x_0 where the signal is 0 "
+        "(schedule.zero_terminal_snr); "
+        "use v_prediction or sample");
+  }
+  if (r.steps == 0 && r.minutes == 0) fail_usage("training needs an end: give --steps or --minutes");
+}
+
+}  // namespace langevin

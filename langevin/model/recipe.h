@@ -1,0 +1,91 @@
+// A recipe: everything a training run is configured with. Registered once as dotted keys (core/config.h), so
+// that config.toml, --set and --keys say the same. Free of libtorch: the command line reads it in
+// milliseconds.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "langevin/core/config.h"
+#include "langevin/diffusion/loss.h"
+#include "langevin/diffusion/schedule.h"
+#include "langevin/model/spec.h"
+
+namespace langevin {
+
+struct NetworkRecipe {
+  std::vector<int64_t> channels{64, 128, 128};  // a stage each; every further one halves height and width
+  int64_t layers = 2;                           // residual blocks a stage
+  std::vector<int64_t> attention{};             // stages with self-attention, counted from 0
+  bool mid_attention = true;
+  int64_t head_dim = 32;  // 0: one head
+  int64_t groups = 0;     // of GroupNorm; 0: the largest number up to 32 that divides
+  double dropout = 0;
+  bool scale_shift = false;
+  double norm_eps = 1e-5;
+  int64_t downsample_padding = 1;
+  bool flip_sin_to_cos = false;
+  double freq_shift = 1;
+};
+
+struct OptimizerRecipe {
+  std::string name = "adamw";
+  double lr = 1e-3;
+  std::vector<double> betas{0.9, 0.99};
+  double eps = 1e-8;
+  double weight_decay = 0.01;
+  double momentum = 0.9;  // sgd
+  int64_t warmup = 100;   // steps from 0 to lr
+  std::string decay = "constant";
+  double final_lr = 0.0;   // of cosine, as a fraction of lr
+  double clip_norm = 1.0;  // 0: off
+};
+
+struct Recipe {
+  std::string preset = "small";
+  int64_t image_size = 0;  // what the preset suggests for data.size; 0: the pictures as they are
+  bool flip = false;       // and for data.flip
+  NetworkRecipe network;
+  ScheduleConfig schedule;
+  std::string prediction = "v_prediction";
+  LossWeightConfig loss;
+  std::string timesteps = "uniform";
+  double label_dropout = 0.1;  // share of samples trained without their class, for guidance; 0: never
+  bool classes = true;         // use the data's classes if it has any
+  OptimizerRecipe optimizer;
+  double ema_decay = 0.999;
+  bool ema_warmup = true;
+  int64_t batch = 64;
+  int64_t accumulation = 1;
+  int64_t steps = 0;   // 0: by minutes alone
+  double minutes = 0;  // 0: by steps alone; both 0: the preset's default
+  int64_t seed = 0;
+  std::string precision = "auto";
+  std::string device = "auto";
+  int64_t threads = 0;
+  std::string capability = "auto";
+  int64_t max_bad_steps = 10;  // non-finite gradients in a row before rolling back
+  double checkpoint_minutes = 5;
+  int64_t checkpoint_steps = 0;
+  int64_t checkpoint_keep = 3;
+  double sample_minutes = 0;
+  int64_t sample_count = 16;
+  int64_t sample_steps = 25;
+  double sample_guidance = 1.5;
+};
+
+/// Registers every key of the recipe.
+Schema recipe_schema(Recipe& recipe);
+
+std::vector<std::string> preset_names();
+/// A recipe with the preset's values; UsageError on an unknown name.
+Recipe preset(const std::string& name);
+
+/// The network for images of channels x height x width and `classes` classes (0: unconditional). Error names
+/// what does not fit.
+nn::NetworkConfig make_network(const Recipe& recipe, int64_t channels, int64_t height, int64_t width,
+                               int64_t classes);
+/// Checks what single ranges cannot (lists that belong together, prediction and schedule, ...). UsageError.
+void check_recipe(const Recipe& recipe);
+
+}  // namespace langevin

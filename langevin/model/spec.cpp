@@ -1,0 +1,81 @@
+#include "langevin/model/spec.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "langevin/core/config.h"
+
+namespace langevin {
+
+using nlohmann::json;
+
+json to_json(const ModelSpec& spec) {
+  json schedule;
+  to_json(schedule, spec.schedule);
+  return {{"format", 1},
+          {"network", nn::to_json(spec.network)},
+          {"schedule", schedule},
+          {"prediction", to_string(spec.prediction)},
+          {"normaliser", {{"offset", spec.normaliser_offset}, {"scale", spec.normaliser_scale}}},
+          {"clip", spec.clip},
+          {"labels", spec.labels},
+          {"null_class", spec.null_class},
+          {"units", spec.units},
+          {"licence", spec.licence},
+          {"provenance", spec.provenance}};
+}
+
+ModelSpec spec_from_json(const json& object, const std::string& source) {
+  check(object.is_object(), source, "the metadata key 'langevin' is not a JSON object");
+  static const std::vector<std::string> known{"format",     "network", "schedule",  "prediction",
+                                              "normaliser", "clip",    "labels",    "null_class",
+                                              "units",      "licence", "provenance"};
+  for (const auto& [key, value] : object.items()) {
+    check(std::find(known.begin(), known.end(), key) != known.end(), source, "{}",
+          unknown_name("key in the model's description", key, known));
+  }
+  try {
+    const auto format = object.at("format").get<int64_t>();
+    check(format == 1, source, "the file has format {}, this version reads format 1; update to read it",
+          format);
+    ModelSpec spec;
+    spec.network = nn::network_from_json(object.at("network"), source);
+    from_json(object.at("schedule"), spec.schedule);
+    spec.prediction = prediction_type(object.at("prediction").get<std::string>());
+    spec.normaliser_offset = object.at("normaliser").at("offset").get<double>();
+    spec.normaliser_scale = object.at("normaliser").at("scale").get<double>();
+    check(spec.normaliser_scale > 0, source, "the normaliser's scale must be positive, got {}",
+          spec.normaliser_scale);
+    spec.clip = object.value("clip", true);
+    spec.labels = object.value("labels", std::vector<std::string>{});
+    spec.null_class = object.value("null_class", false);
+    spec.units = object.value("units", "");
+    spec.licence = object.value("licence", "");
+    spec.provenance = object.value("provenance", json::object());
+    const int64_t classes = nn::class_count(spec.network);
+    const auto labels = static_cast<int64_t>(spec.labels.size()) + (spec.null_class ? 1 : 0);
+    check(classes == 0 || labels == classes, source,
+          "the network has {} class embeddings, the description {} labels{}", classes, spec.labels.size(),
+          spec.null_class ? " and a null class" : "");
+    return spec;
+  } catch (const json::exception& e) {
+    fail("{}: the model's description is damaged: {}", source, e.what());
+  }
+}
+
+int64_t class_index(const ModelSpec& spec, const std::string& name) {
+  check(!spec.labels.empty(), "--class", "the model was trained without classes; leave the option out");
+  const auto it = std::find(spec.labels.begin(), spec.labels.end(), name);
+  if (it != spec.labels.end()) return it - spec.labels.begin();
+  int64_t number = -1;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+  const bool is_number = error == std::errc() && end == name.data() + name.size();
+  if (is_number && number >= 0 && number < static_cast<int64_t>(spec.labels.size())) return number;
+  fail("--class: {}", unknown_name("class", name, spec.labels));
+}
+
+int64_t null_label(const ModelSpec& spec) {
+  return spec.null_class ? static_cast<int64_t>(spec.labels.size()) : -1;
+}
+
+}  // namespace langevin

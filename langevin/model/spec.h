@@ -1,0 +1,38 @@
+// What a model is beside its weights: network, process, labels, provenance. One JSON object in the file's
+// metadata (key `langevin`), so that nothing has to be remembered on a command line (contract 6).
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "langevin/diffusion/prediction.h"
+#include "langevin/diffusion/schedule.h"
+#include "langevin/nn/network.h"
+
+namespace langevin {
+
+struct ModelSpec {
+  nn::NetworkConfig network;
+  ScheduleConfig schedule;
+  PredictionType prediction = PredictionType::epsilon;
+  /// x_0 = (value - offset) / scale; images: 8-bit values with offset 127.5, scale 127.5.
+  double normaliser_offset = 127.5, normaliser_scale = 127.5;
+  bool clip = true;                 // data fills [-1, 1]: samplers may clip x_0
+  std::vector<std::string> labels;  // class names; a further class, the last, is the null class of guidance
+  bool null_class = false;          // the network was trained without condition too: guidance is possible
+  std::string units = "8-bit sRGB";
+  std::string licence;                                   // of the training data, if the user says so
+  nlohmann::json provenance = nlohmann::json::object();  // data set, steps, seed, version
+};
+
+nlohmann::json to_json(const ModelSpec& spec);
+/// Error naming `source` and the key that is missing, unknown or of the wrong type.
+ModelSpec spec_from_json(const nlohmann::json& json, const std::string& source);
+
+/// Index of the class called `name`, or of the class with that number; Error names what the model knows.
+int64_t class_index(const ModelSpec& spec, const std::string& name);
+/// The null class, -1 if the model has none.
+int64_t null_label(const ModelSpec& spec);
+
+}  // namespace langevin
