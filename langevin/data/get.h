@@ -26,7 +26,7 @@ struct RemoteSet {
 };
 
 /// mnist, fashion-mnist, cifar10, cifar100: where they are, how large, and their published checksums.
-const std::vector<RemoteSet>& remote_sets();
+std::vector<RemoteSet> remote_sets();
 
 struct GetOptions {
   std::string name;                  // of remote_sets()
