@@ -1,8 +1,7 @@
-#include <xxhash.h>
-
 #include <algorithm>
 
 #include "langevin/core/check.h"
+#include "langevin/core/checksum.h"
 #include "langevin/data/open.h"
 
 namespace langevin {
@@ -11,12 +10,11 @@ std::string fingerprint(const std::vector<std::string>& names, const std::vector
                         const std::vector<int64_t>& sizes) {
   check(names.size() == labels.size() && names.size() == sizes.size(), "fingerprint",
         "needs as many labels ({}) and sizes ({}) as names ({})", labels.size(), sizes.size(), names.size());
-  std::string text;
+  Xxh3 hash;
   for (size_t i = 0; i < names.size(); ++i) {
-    text += fmt::format("{}:{}:{}:{}\n", names[i].size(), names[i], labels[i], sizes[i]);
+    hash.update(fmt::format("{}:{}:{}:{}\n", names[i].size(), names[i], labels[i], sizes[i]));
   }
-  const XXH128_hash_t hash = XXH3_128bits(text.data(), text.size());
-  return fmt::format("{:016x}{:016x}", hash.high64, hash.low64);
+  return hash.hex();
 }
 
 nlohmann::json to_json(const DatasetSummary& summary) {
