@@ -90,7 +90,10 @@ inline std::string png(const Image& image) { return as_text(encode_png(image)); 
 using Files = std::vector<std::pair<std::string, std::string>>;  // path, content
 
 inline void write_folder(const fs::path& root, const Files& files) {
-  for (const auto& [name, content] : files) write_file(root / name, content);
+  for (const auto& [name, content] : files) {
+    fs::create_directories((root / name).parent_path());
+    std::ofstream(root / name, std::ios::binary) << content;
+  }
 }
 
 enum class Pack { tar, tar_gz, zip };
