@@ -13,10 +13,13 @@ HWY_BEFORE_NAMESPACE();
 namespace langevin::group_norm_rows::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
+using langevin::HWY_NAMESPACE::Digits;
+using langevin::HWY_NAMESPACE::kDigitsOf;
 using langevin::HWY_NAMESPACE::load;
 using langevin::HWY_NAMESPACE::silu;
 using langevin::HWY_NAMESPACE::silu_slope;
 using langevin::HWY_NAMESPACE::store;
+using langevin::HWY_NAMESPACE::store_result;
 
 // Rows that share one load of the coefficients; as many forward streams as the prefetcher follows easily.
 constexpr size_t kTile = 8;
@@ -43,11 +46,11 @@ HWY_INLINE void tiles(const Chunk& chunk, const Body& body) {
   if (rest > 0) columns(rows * chunk.period, rest, 1, chunk.period, body);
 }
 
-/// act'(z) times dy.
+/// act'(z) times dy; to all digits even for bf16, because dx is a difference of such terms.
 template <bool kSilu, class D, class V = hn::Vec<D>>
 HWY_INLINE V gradient_of_z([[maybe_unused]] D d, V x, V dy, V a, V b) {
   if constexpr (kSilu) {
-    return hn::Mul(dy, silu_slope(d, hn::MulAdd(a, x, b)));
+    return hn::Mul(dy, silu_slope<Digits::all>(d, hn::MulAdd(a, x, b)));
   } else {
     return dy;
   }
@@ -80,8 +83,8 @@ struct ApplyBody {
     const auto b = load(d, args.b + lane);
     for (size_t row = 0; row < rows; ++row) {
       auto z = hn::MulAdd(a, load(d, args.x + at + row * stride), b);
-      if constexpr (kSilu) z = silu(d, z);
-      store(d, z, args.y + at + row * stride);
+      if constexpr (kSilu) z = silu<kDigitsOf<T>>(d, z);
+      store_result(d, z, args.y + at + row * stride);
     }
   }
 };
@@ -121,7 +124,7 @@ struct GradientApplyBody {
       const auto x = load(d, args.x + at + row * stride);
       const auto dz = gradient_of_z<kSilu>(d, x, load(d, args.dy + at + row * stride), a, b);
       const auto rest = hn::MulAdd(slope, hn::Sub(x, mean), constant);
-      store(d, hn::MulAdd(a, dz, rest), args.dx + at + row * stride);
+      store_result(d, hn::MulAdd(a, dz, rest), args.dx + at + row * stride);
     }
   }
 };

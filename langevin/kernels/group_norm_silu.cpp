@@ -86,6 +86,12 @@ T rounded(float value) {
   }
 }
 
+// A coefficient of the inner loops. A NaN becomes the plain one: their rounding to bf16 relies on its lower
+// half.
+float coefficient(double value) {
+  return std::isnan(value) ? std::numeric_limits<float>::quiet_NaN() : static_cast<float>(value);
+}
+
 // Copies a row's first C coefficients along its period.
 void repeat_row(float* row, int64_t c, int64_t period) {
   for (int64_t at = c; at < period; at += c) std::copy_n(row, c, row + at);
@@ -197,9 +203,9 @@ class Forward {
       for (int64_t c = g * cut_.group_size; c < (g + 1) * cut_.group_size; ++c) {
         const double slope = rstd * value_or(arrays_.gamma, c, 1);
         const double gain = modulation.gain(c);
-        a_[slot][c] = static_cast<float>(slope * gain);
+        a_[slot][c] = coefficient(slope * gain);
         b_[slot][c] =
-            static_cast<float>((value_or(arrays_.beta, c, 0) - mean * slope) * gain + modulation.offset(c));
+            coefficient((value_or(arrays_.beta, c, 0) - mean * slope) * gain + modulation.offset(c));
       }
     }
     repeat_row(a_[slot], s_.c, cut_.period);
@@ -249,10 +255,9 @@ class Backward {
       const double mean = static_cast<double>(arrays_.mean[group]);
       const double slope = static_cast<double>(arrays_.rstd[group]) * value_or(arrays_.gamma, c, 1);
       const double gain = modulation.gain(c);
-      a_[slot][c] = static_cast<float>(slope * gain);
-      b_[slot][c] =
-          static_cast<float>((value_or(arrays_.beta, c, 0) - mean * slope) * gain + modulation.offset(c));
-      mean_[slot][c] = arrays_.mean[group];
+      a_[slot][c] = coefficient(slope * gain);
+      b_[slot][c] = coefficient((value_or(arrays_.beta, c, 0) - mean * slope) * gain + modulation.offset(c));
+      mean_[slot][c] = coefficient(mean);
     }
     for (float* row : {a_[slot], b_[slot], mean_[slot]}) repeat_row(row, s_.c, cut_.period);
   }
@@ -299,9 +304,8 @@ class Backward {
         samples_[n][c] = static_cast<float>(gain * s1);
         samples_[n][s_.c + c] = static_cast<float>(gain * s2);
       }
-      std::fill_n(c_[slot] + g * cut_.group_size, cut_.group_size,
-                  static_cast<float>(-rstd * rstd * m2 / count));
-      std::fill_n(d_[slot] + g * cut_.group_size, cut_.group_size, static_cast<float>(-rstd * m1 / count));
+      std::fill_n(c_[slot] + g * cut_.group_size, cut_.group_size, coefficient(-rstd * rstd * m2 / count));
+      std::fill_n(d_[slot] + g * cut_.group_size, cut_.group_size, coefficient(-rstd * m1 / count));
     }
     for (float* row : {c_[slot], d_[slot]}) repeat_row(row, s_.c, cut_.period);
   }
