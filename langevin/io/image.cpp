@@ -46,7 +46,7 @@ ImageFormat require_format(std::span<const std::byte> bytes, const std::string& 
 }
 
 /// Names come from archives and listings too; a message must stay one line.
-std::string one_line(std::string name) {
+std::string printable(std::string name) {
   for (char& c : name) {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
   }
@@ -112,7 +112,7 @@ void check_file_size(const std::string& name, size_t bytes, const ImageLimits& l
 }
 
 ImageInfo probe_image(std::span<const std::byte> bytes, const std::string& name) {
-  const std::string shown = one_line(name);
+  const std::string shown = printable(name);
   switch (require_format(bytes, shown)) {
     case ImageFormat::png:
       return probe_png(bytes, shown);
@@ -125,7 +125,7 @@ ImageInfo probe_image(std::span<const std::byte> bytes, const std::string& name)
 }
 
 Image decode_image(std::span<const std::byte> bytes, const std::string& name, const ImageLimits& limits) {
-  const std::string shown = one_line(name);
+  const std::string shown = printable(name);
   switch (require_format(bytes, shown)) {
     case ImageFormat::png:
       return decode_png(bytes, shown, limits);

@@ -17,7 +17,7 @@ struct Image {
   int width = 0;
   int height = 0;
   int channels = 0;  // 1 gray, 3 RGB, 4 RGBA (alpha not premultiplied)
-  std::vector<uint8_t> pixels;
+  std::vector<uint8_t> pixels = {};
 
   uint8_t& at(int x, int y, int c) { return pixels[index(x, y, c)]; }
   uint8_t at(int x, int y, int c) const { return pixels[index(x, y, c)]; }

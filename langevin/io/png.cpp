@@ -260,7 +260,14 @@ Image decode_png(std::span<const std::byte> bytes, const std::string& name, cons
 PngText read_png_text(std::span<const std::byte> bytes, const std::string& name) {
   Reader reader(bytes, name);
   reader.read_info();
-  reader.run([&] { png_read_end(reader.png(), reader.png_info()); });
+  const ImageInfo info = reader.info();
+  check_image_size(name, info.width, info.height, info.channels, {});
+  reader.run([&] {
+    const int passes = png_set_interlace_handling(reader.png());
+    png_read_update_info(reader.png(), reader.png_info());
+    for (int row = 0; row < passes * info.height; ++row) png_read_row(reader.png(), nullptr, nullptr);
+    png_read_end(reader.png(), reader.png_info());
+  });
   png_textp chunks = nullptr;
   int count = 0;
   png_get_text(reader.png(), reader.png_info(), &chunks, &count);

@@ -20,8 +20,8 @@ void write_png(const std::filesystem::path& path, const Image& image, const PngT
 
 ImageInfo probe_png(std::span<const std::byte> bytes, const std::string& name);
 Image decode_png(std::span<const std::byte> bytes, const std::string& name, const ImageLimits& limits = {});
-/// All text chunks (tEXt, zTXt, iTXt) in file order, as UTF-8; reads to the end of the file without decoding
-/// pixels.
+/// All text chunks (tEXt, zTXt, iTXt) in file order, as UTF-8. Text may follow the pixels, so that these are
+/// read too, row by row.
 PngText read_png_text(std::span<const std::byte> bytes, const std::string& name);
 
 }  // namespace langevin

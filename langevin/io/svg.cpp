@@ -199,24 +199,28 @@ std::vector<std::vector<Point>> stretches(const Series& series, const Frame& fra
 void draw_series(Canvas& canvas, const Chart& chart, size_t index, const Frame& frame) {
   std::string path;
   std::vector<Point> dots;
-  bool dense = false;  // a noisy run: drawn lighter, so that smooth curves stand out from it
+  double travel = 0;  // up and down, in pixels
   for (const std::vector<Point>& stretch : stretches(chart.series[index], frame)) {
     if (stretch.size() == 1) {
       dots.push_back(stretch[0]);
       continue;
     }
     char command = 'M';
-    dense = dense || static_cast<double>(stretch.size()) > 2 * frame.width;
+    double last = stretch[0].y;
     for (const Point& p : thinned(stretch)) {
+      travel += std::abs(p.y - last);
+      last = p.y;
       fmt::format_to(std::back_inserter(path), "{}{:.2f} {:.2f}", command, p.x, p.y);
       command = 'L';
     }
   }
   if (!path.empty()) {
+    // A noisy run is drawn lighter, so that smooth curves stand out from it.
+    const bool noisy = travel > 3 * (frame.width + frame.height);
     canvas.add(
         "<path d=\"{}\" fill=\"none\" stroke=\"{}\" {} stroke-linejoin=\"round\" "
         "stroke-linecap=\"round\"{}/>",
-        path, colour_of(index), dense ? "stroke-width=\"1.2\" stroke-opacity=\"0.6\"" : "stroke-width=\"2\"",
+        path, colour_of(index), noisy ? "stroke-width=\"1.2\" stroke-opacity=\"0.6\"" : "stroke-width=\"2\"",
         dash_attribute(index));
   }
   for (const Point& p : thinned(dots)) {

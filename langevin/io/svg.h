@@ -9,15 +9,15 @@ namespace langevin {
 /// x and y have the same length. A value that is NaN or infinite (or not positive on a logarithmic axis)
 /// leaves a gap in the line.
 struct Series {
-  std::string name;
-  std::vector<double> x, y;
+  std::string name = {};
+  std::vector<double> x = {}, y = {};
 };
 
 struct Chart {
-  std::string title, x_label, y_label;  // UTF-8; empty ones take no room
+  std::string title = {}, x_label = {}, y_label = {};  // UTF-8; empty ones take no room
   bool log_x = false;
   bool log_y = false;
-  std::vector<Series> series;
+  std::vector<Series> series = {};
   int width = 760;  // pixels, 200..10000
   int height = 440;
 };

@@ -128,7 +128,8 @@ Axis make_axis(const std::vector<double>& values, bool log, int wanted, bool tig
   }
   if (low > high) low = log ? -1 : 0, high = 1;
   const double size = std::max(std::abs(low), std::abs(high));
-  if (high - low <= 1e-9 * size || high - low < 1e-290) {  // one value, or differences lost in rounding
+  if (high - low <= 1e-9 * (log ? 1 : size) ||
+      high - low < 1e-290) {  // one value, or differences lost in rounding
     const double margin = log ? 0.5 : (size < 1e-280 ? 1 : 0.1 * size);
     low -= margin;
     high += margin;
@@ -138,6 +139,7 @@ Axis make_axis(const std::vector<double>& values, bool log, int wanted, bool tig
     axis.low = low - margin;
     axis.high = high + margin;
     axis.ticks = log_ticks(axis.low, axis.high, wanted);
+    std::erase_if(axis.ticks, [](const Tick& tick) { return !is_drawable(tick.value, true); });
     return axis;
   }
   const double step = nice_step(high - low, wanted);
