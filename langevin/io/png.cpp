@@ -16,7 +16,7 @@
 namespace langevin {
 namespace {
 
-constexpr size_t kMaxText = size_t{4} << 20;  // libpng's reader stops at 8 MB a chunk
+constexpr size_t kMaxText = size_t{4} << 20;  // the reader below stops at 8 MB a chunk
 constexpr size_t kSignature = 8;
 
 struct Status {
@@ -51,14 +51,33 @@ void on_read(png_structp png, png_bytep out, size_t count) {
   source->left -= count;
 }
 
+bool is_chunk(std::span<const std::byte> bytes, size_t at, std::string_view type) {
+  return std::memcmp(bytes.data() + at + 4, type.data(), 4) == 0;
+}
+
+/// Every chunk must lie inside the file (up to the first IDAT when only the header is wanted): libpng takes
+/// and clears the memory that a chunk's length claims before it reads, up to 2 GiB for a file of 50 bytes.
+void check_chunks(std::span<const std::byte> bytes, const std::string& name, bool whole_file) {
+  for (size_t at = kSignature; at + 12 <= bytes.size();) {
+    if (!whole_file && is_chunk(bytes, at, "IDAT")) return;
+    size_t length = 0;
+    for (size_t i = 0; i < 4; ++i) length = length << 8 | std::to_integer<size_t>(bytes[at + i]);
+    if (length > bytes.size() - at - 12) break;
+    if (is_chunk(bytes, at, "IEND")) return;
+    at += 12 + length;
+  }
+  fail("{}: damaged PNG, the file is truncated", name);
+}
+
 class Reader {
  public:
-  Reader(std::span<const std::byte> bytes, const std::string& name)
+  Reader(std::span<const std::byte> bytes, const std::string& name, bool whole_file)
       : name_(name), source_{bytes.data(), bytes.size()} {
     if (bytes.size() < kSignature ||
         png_sig_cmp(reinterpret_cast<png_const_bytep>(bytes.data()), 0, 8) != 0) {
       fail("{}: not a PNG file", name_);
     }
+    check_chunks(bytes, name_, whole_file);
     png_ = png_create_read_struct(PNG_LIBPNG_VER_STRING, &status_, on_error, on_warning);
     if (png_ != nullptr) info_ = png_create_info_struct(png_);
     if (info_ == nullptr) {
@@ -67,6 +86,8 @@ class Reader {
     }
     png_set_read_fn(png_, &source_, on_read);
     png_set_user_limits(png_, 0x7fffffff, 0x7fffffff);  // check_image_size decides
+    png_set_chunk_malloc_max(png_, 8'000'000);          // for what a compressed text or profile unpacks to
+    png_set_chunk_cache_max(png_, 1000);
   }
   ~Reader() { png_destroy_read_struct(&png_, &info_, nullptr); }
   Reader(const Reader&) = delete;
@@ -224,14 +245,14 @@ void write_png(const std::filesystem::path& path, const Image& image, const PngT
 }
 
 ImageInfo probe_png(std::span<const std::byte> bytes, const std::string& name) {
-  Reader reader(bytes, name);
+  Reader reader(bytes, name, false);
   reader.read_info();
   return reader.info();
 }
 
 Image decode_png(std::span<const std::byte> bytes, const std::string& name, const ImageLimits& limits) {
   check_file_size(name, bytes.size(), limits);
-  Reader reader(bytes, name);
+  Reader reader(bytes, name, true);
   reader.read_info();
   const ImageInfo info = reader.info();
   check_image_size(name, info.width, info.height, info.channels, limits);
@@ -258,7 +279,7 @@ Image decode_png(std::span<const std::byte> bytes, const std::string& name, cons
 }
 
 PngText read_png_text(std::span<const std::byte> bytes, const std::string& name) {
-  Reader reader(bytes, name);
+  Reader reader(bytes, name, true);
   reader.read_info();
   const ImageInfo info = reader.info();
   check_image_size(name, info.width, info.height, info.channels, {});

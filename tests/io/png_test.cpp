@@ -176,6 +176,16 @@ TEST(Png, HugeExtentsAreRefusedBeforeAllocation) {
   expect_refused(raw_png({.width = 0, .height = 5, .rows = row({1})}), "damaged PNG");
 }
 
+TEST(Png, ChunkLengthBeyondTheFileIsRefusedBeforeAllocation) {
+  Raw raw{.rows = row({5})};
+  raw.before_data = chunk("tEXt", std::string("key\0value", 9));
+  Bytes file = raw_png(raw);
+  file[33] = std::byte{0x7f};  // the text claims 2 GiB
+  expect_refused(file, "truncated");
+  EXPECT_THROW(probe_png(file, "x"), Error);
+  EXPECT_THROW(read_png_text(file, "x"), Error);
+}
+
 TEST(Png, TooLittleDataIsRefused) {
   expect_refused(raw_png({.width = 4, .height = 4, .rows = row({1, 2, 3, 4})}), "damaged PNG");
   expect_refused(raw_png({.width = 4, .height = 4}), "damaged PNG");
