@@ -226,10 +226,11 @@ class Reader {
   }
   [[noreturn]] void fail_read(const std::string& entry) const {
     rethrow();
-    const char* reason = archive_error_string(archive_.get());
+    const char* said = archive_error_string(archive_.get());
+    std::string_view reason = said != nullptr ? said : "it cannot be read";
+    while (reason.ends_with('\n')) reason.remove_suffix(1);
     fail("{}: {}{}; the archive is cut short, damaged or of a kind not supported", name_,
-         entry.empty() ? "" : "entry " + quote(entry) + ": ",
-         reason != nullptr ? reason : "it cannot be read");
+         entry.empty() ? "" : fmt::format("entry {}: ", quote(entry)), one_line(std::string(reason)));
   }
 
   std::string name_;
