@@ -173,7 +173,7 @@ DigitsSummary make_digits(const DigitsOptions& options, Console& console) {
   if (families.empty()) {
     fail(
         "digits: no scalable font with the ten digits {}; install fonts-dejavu-core or name fonts with "
-        "--font",
+        "--fonts",
         options.fonts.empty() ? "in the system's font folders" : "among those named");
   }
   OutputFolder output(options.out, kind, options.force);
