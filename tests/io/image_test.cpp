@@ -84,6 +84,11 @@ TEST(Image, ChannelsConvertWithRec601Luma) {
     const Image one = make_image(1, 1, 1, static_cast<uint8_t>(level));
     EXPECT_EQ(to_channels(to_channels(one, 3), 1).pixels, one.pixels);
   }
+  const Image noise = noise_image(40, 40, 3), luma = to_channels(noise, 1);
+  for (size_t i = 0; i < luma.pixels.size(); ++i) {
+    const uint8_t* p = &noise.pixels[3 * i];
+    EXPECT_NEAR(luma.pixels[i], 0.299 * p[0] + 0.587 * p[1] + 0.114 * p[2], 0.5001);
+  }
   Image clear = make_image(1, 1, 4, 0);
   EXPECT_EQ(to_channels(clear, 1, {255, 0, 0}).pixels[0], 76);
 }
