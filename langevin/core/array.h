@@ -25,7 +25,7 @@ std::string to_string(const Shape& shape);  // "(8, 3, 32, 32)"
 /// A coefficient of a linear combination: one number for the batch, or one number per sample.
 class Coef {
  public:
-  Coef(double value) : values_{value} {}                                            // NOLINT: implicit by design
+  Coef(double value) : values_{value} {}  // NOLINT: implicit by design
   Coef(std::vector<double> per_sample) : values_(std::move(per_sample)), per_sample_(true) {}  // NOLINT
   bool per_sample() const { return per_sample_; }
   double operator[](int64_t sample) const { return values_[per_sample_ ? static_cast<size_t>(sample) : 0]; }
@@ -44,14 +44,14 @@ class Coef {
 template <class A>
 concept Array = std::copyable<A> && requires(const A& x, const Coef& c, double q, const NoiseKey& key) {
   { shape_of(x) } -> std::convertible_to<Shape>;
-  { lincomb(c, x) } -> std::same_as<A>;                  // c x
-  { lincomb(c, x, c, x) } -> std::same_as<A>;            // a x + b y
-  { lincomb(c, x, c, x, c, x) } -> std::same_as<A>;      // a x + b y + c z
-  { clamp(x, c, c) } -> std::same_as<A>;                 // into [lo, hi], per sample
+  { lincomb(c, x) } -> std::same_as<A>;                         // c x
+  { lincomb(c, x, c, x) } -> std::same_as<A>;                   // a x + b y
+  { lincomb(c, x, c, x, c, x) } -> std::same_as<A>;             // a x + b y + c z
+  { clamp(x, c, c) } -> std::same_as<A>;                        // into [lo, hi], per sample
   { abs_quantile(x, q) } -> std::same_as<std::vector<double>>;  // per sample, linear interpolation, of |x|
-  { select(x, x, x) } -> std::same_as<A>;                // mask != 0 ? a : b
-  { norm(x) } -> std::same_as<std::vector<double>>;      // per sample, L2
-  { noise_like(x, key) } -> std::same_as<A>;             // sample i: standard normal of key with sample + i
+  { select(x, x, x) } -> std::same_as<A>;                       // mask != 0 ? a : b
+  { norm(x) } -> std::same_as<std::vector<double>>;             // per sample, L2
+  { noise_like(x, key) } -> std::same_as<A>;  // sample i: standard normal of key with sample + i
 };
 
 inline int64_t batch_size(const Array auto& x) { return shape_of(x).at(0); }
@@ -71,7 +71,9 @@ class HostArray {
   std::span<T> data() { return data_; }
   std::span<const T> data() const { return data_; }
   std::span<T> sample(int64_t i) { return data().subspan(offset(i), static_cast<size_t>(sample_size())); }
-  std::span<const T> sample(int64_t i) const { return data().subspan(offset(i), static_cast<size_t>(sample_size())); }
+  std::span<const T> sample(int64_t i) const {
+    return data().subspan(offset(i), static_cast<size_t>(sample_size()));
+  }
   T& operator[](int64_t i) { return data_[static_cast<size_t>(i)]; }
   const T& operator[](int64_t i) const { return data_[static_cast<size_t>(i)]; }
 
@@ -84,15 +86,28 @@ class HostArray {
 using HostArrayF = HostArray<float>;
 using HostArrayD = HostArray<double>;
 
-template <class T> Shape shape_of(const HostArray<T>& x) { return x.shape(); }
-template <class T> HostArray<T> lincomb(const Coef& a, const HostArray<T>& x);
-template <class T> HostArray<T> lincomb(const Coef& a, const HostArray<T>& x, const Coef& b, const HostArray<T>& y);
-template <class T> HostArray<T> lincomb(const Coef& a, const HostArray<T>& x, const Coef& b, const HostArray<T>& y,
-                                        const Coef& c, const HostArray<T>& z);
-template <class T> HostArray<T> clamp(const HostArray<T>& x, const Coef& lo, const Coef& hi);
-template <class T> std::vector<double> abs_quantile(const HostArray<T>& x, double q);
-template <class T> HostArray<T> select(const HostArray<T>& mask, const HostArray<T>& a, const HostArray<T>& b);
-template <class T> std::vector<double> norm(const HostArray<T>& x);
-template <class T> HostArray<T> noise_like(const HostArray<T>& x, const NoiseKey& key);
+template <class T>
+Shape shape_of(const HostArray<T>& x) {
+  return x.shape();
+}
+/// Coefficients are rounded to T first; sums run from left to right in T.
+template <class T>
+HostArray<T> lincomb(const Coef& a, const HostArray<T>& x);
+template <class T>
+HostArray<T> lincomb(const Coef& a, const HostArray<T>& x, const Coef& b, const HostArray<T>& y);
+template <class T>
+HostArray<T> lincomb(const Coef& a, const HostArray<T>& x, const Coef& b, const HostArray<T>& y,
+                     const Coef& c, const HostArray<T>& z);
+/// NaN stays NaN, here and in abs_quantile, so that a diverged sample stays visible. Error if lo > hi.
+template <class T>
+HostArray<T> clamp(const HostArray<T>& x, const Coef& lo, const Coef& hi);
+template <class T>
+std::vector<double> abs_quantile(const HostArray<T>& x, double q);
+template <class T>
+HostArray<T> select(const HostArray<T>& mask, const HostArray<T>& a, const HostArray<T>& b);
+template <class T>
+std::vector<double> norm(const HostArray<T>& x);
+template <class T>
+HostArray<T> noise_like(const HostArray<T>& x, const NoiseKey& key);
 
 }  // namespace langevin

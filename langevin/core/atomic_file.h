@@ -1,4 +1,5 @@
-// Files that are whole or absent: temporary file beside the target, write, fsync, rename, fsync of the folder.
+// Files that are whole or absent: temporary file beside the target, write, fsync, rename, fsync of the
+// folder.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +11,8 @@
 
 namespace langevin {
 
-/// Writes a file atomically. Until commit() the target is untouched; without commit() the temporary file is removed.
+/// Writes a file atomically. Until commit() the target is untouched; without commit() the temporary file is
+/// removed.
 class AtomicFile {
  public:
   /// Creates the parent folders and the temporary file; Error if that fails.
@@ -36,7 +38,8 @@ void write_file(const std::filesystem::path& path, std::span<const std::byte> by
 std::string read_file(const std::filesystem::path& path, size_t max_bytes);
 std::vector<std::byte> read_bytes(const std::filesystem::path& path, size_t max_bytes);
 
-/// Removes temporary files that a killed process left in `folder` (names of AtomicFile's pattern only).
+/// Removes temporary files that a killed process left in `folder` (names of AtomicFile's pattern only, and
+/// never one that a living process still writes: writers hold a lock).
 void remove_stale_temporaries(const std::filesystem::path& folder);
 
 }  // namespace langevin

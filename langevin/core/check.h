@@ -34,8 +34,8 @@ template <class... Args>
   throw UsageError(fmt::format(format, std::forward<Args>(args)...));
 }
 
-/// Throws Error "function: message" unless `ok`. The message names the expectation and the value that broke it,
-/// e.g. check(t < T, "q_sample", "t must be below T = {}, got {}", T, t).
+/// Throws Error "function: message" unless `ok`. The message names the expectation and the value that broke
+/// it, e.g. check(t < T, "q_sample", "t must be below T = {}, got {}", T, t).
 template <class... Args>
 void check(bool ok, std::string_view function, fmt::format_string<Args...> format, Args&&... args) {
   if (!ok) [[unlikely]] {

@@ -1,5 +1,5 @@
-// What a command says while it works: lines and a progress bar on stderr. On a terminal the bar redraws in place;
-// elsewhere a plain line appears now and then. Passed by reference; there is no global logger.
+// What a command says while it works: lines and a progress bar on stderr. On a terminal the bar redraws in
+// place; elsewhere a plain line appears now and then. Passed by reference; there is no global logger.
 #pragma once
 
 #include <chrono>

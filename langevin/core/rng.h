@@ -1,9 +1,9 @@
-// Counter-based randomness (contract 5): every draw is a pure function of (seed, sample, purpose, step, element).
-// Philox4x32-10: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
+// Counter-based randomness (contract 5): every draw is a pure function of (seed, sample, purpose, step,
+// element). Philox4x32-10: Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011.
 //
-// Sample i of seed s therefore has the same noise whatever the batch size, thread count, device, layout or number
-// of samples asked for. Normal deviates use this file's own polynomials (no libm, no FMA contraction), so they are
-// the same bits on every IEEE-754 machine.
+// Sample i of seed s therefore has the same noise whatever the batch size, thread count, device, layout or
+// number of samples asked for. Normal deviates use this file's own polynomials (no libm, no FMA contraction),
+// so they are the same bits on every IEEE-754 machine.
 #pragma once
 
 #include <array>
@@ -25,7 +25,7 @@ enum class Purpose : uint8_t {
   dropout = 7,         // step = training step, sample = layer
   label_dropout = 8,   // classifier-free guidance: dropping the condition
   test = 9,
-  dataset = 10,        // rendering of synthetic data sets
+  dataset = 10,  // rendering of synthetic data sets
 };
 
 /// The key of one sample's stream.
@@ -39,11 +39,13 @@ struct NoiseKey {
 /// Philox4x32 with 10 rounds. Checked against Random123's published known-answer vectors.
 std::array<uint32_t, 4> philox4x32(std::array<uint32_t, 4> counter, std::array<uint32_t, 2> key);
 
-/// Block `block` (four 32-bit words) of a key's stream: counter = (block, step, sample low, sample high | purpose),
-/// key = seed.
+/// Block `block` (four 32-bit words) of a key's stream: counter = (block, step, sample low, sample high |
+/// purpose), key = seed.
 std::array<uint32_t, 4> random_block(const NoiseKey& key, uint32_t block);
 
-/// out[j] = standard normal number j of the key's stream (Box-Muller over pairs of words). At most 2^34 elements.
+/// out[j] = standard normal number j of the key's stream (Box-Muller over pairs of words), |out[j]| < 6.77,
+/// within 1e-6 of the exact value. Block b gives elements 4b..4b+3: r(w0) cos(w1), r(w0) sin(w1), r(w2)
+/// cos(w3), r(w2) sin(w3). At most 2^34 elements; Error if key.sample >= 2^56.
 void fill_normal(std::span<float> out, const NoiseKey& key);
 void fill_normal(std::span<double> out, const NoiseKey& key);  // the same numbers, widened
 
@@ -55,9 +57,9 @@ class RandomStream {
  public:
   explicit RandomStream(const NoiseKey& key) : key_(key) {}
   uint32_t next_u32();
-  double uniform();                   // in (0, 1), 32 bits of resolution
+  double uniform();  // in (0, 1), 32 bits of resolution
   double uniform(double lo, double hi);
-  uint64_t below(uint64_t n);         // in [0, n), unbiased; n >= 1
+  uint64_t below(uint64_t n);  // in [0, n), unbiased; n >= 1
   double normal();
 
  private:

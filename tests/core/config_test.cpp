@@ -99,7 +99,7 @@ TEST(Config, JsonRoundTripIsExactAlsoAsText) {
 
 TEST(Config, TomlReadsWell) {
   Settings settings;
-  settings.name = "x";
+  settings.name = std::string(1, 'x');
   EXPECT_EQ(settings.schema().to_toml(),
             "steps = 1000  # training steps\n"
             "\n[schedule]\n"
