@@ -15,7 +15,12 @@ pkg_check_modules(curl REQUIRED IMPORTED_TARGET libcurl)
 pkg_check_modules(freetype REQUIRED IMPORTED_TARGET freetype2)
 pkg_check_modules(harfbuzz REQUIRED IMPORTED_TARGET harfbuzz)
 pkg_check_modules(hwy REQUIRED IMPORTED_TARGET libhwy)
-pkg_check_modules(dnnl QUIET IMPORTED_TARGET dnnl)
+# oneDNN's own CMake package insists on OpenCL headers that a CPU program does not need.
+find_library(LANGEVIN_DNNL_LIBRARY dnnl REQUIRED)
+find_path(LANGEVIN_DNNL_INCLUDE oneapi/dnnl/dnnl.hpp REQUIRED)
+add_library(DNNL::dnnl UNKNOWN IMPORTED)
+set_target_properties(DNNL::dnnl PROPERTIES IMPORTED_LOCATION ${LANGEVIN_DNNL_LIBRARY}
+                                            INTERFACE_INCLUDE_DIRECTORIES ${LANGEVIN_DNNL_INCLUDE})
 if(LANGEVIN_TORCH)
   find_package(Torch REQUIRED)
 endif()

@@ -1,6 +1,9 @@
 # langevin_folder(NAME WING wing): the folder langevin/NAME becomes the object library langevin_NAME, part of the
 # shared library WING. What a folder links to beyond the house stands in its own CMakeLists.txt, if it has one.
 set(LANGEVIN_WARNINGS -Wall -Wextra -Wpedantic)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  list(APPEND LANGEVIN_WARNINGS -Wno-restrict)  # gcc 12 reports it falsely for std::string (its bug 105651)
+endif()
 if(LANGEVIN_WERROR)
   list(APPEND LANGEVIN_WARNINGS -Werror)
 endif()

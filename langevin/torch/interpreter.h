@@ -69,6 +69,7 @@ class TorchNetwork {
                         const CallContext& context);
 
   ParameterStore& store() { return store_; }
+  const ParameterStore& store() const { return store_; }
   const nn::NetworkConfig& config() const { return config_; }
 
  private:

@@ -1,0 +1,15 @@
+// Devices and threads of the libtorch wing.
+#pragma once
+
+#include <string>
+
+#include "langevin/torch/compat.h"
+
+namespace langevin {
+
+/// auto | cpu | cuda. Error if cuda is asked for and absent.
+at::Device choose_device(const std::string& name);
+/// Sets libtorch's and OpenMP's thread count; 0: one a core. Returns the number.
+int64_t set_threads(int64_t threads);
+
+}  // namespace langevin

@@ -1,0 +1,30 @@
+// What `langevin bench train` and `bench sample` measure: the real step and the real sampler on a network of
+// a preset, as a share of the convolution rate that oneDNN reaches on this machine in the same run. Free of
+// libtorch headers.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "langevin/core/console.h"
+#include "langevin/core/signals.h"
+
+namespace langevin {
+
+struct BenchRequest {
+  std::string what = "train";  // train | sample | roofline
+  std::string preset = "ddpm-cifar10";
+  std::string precision = "auto", device = "auto";
+  int64_t batch = 0;  // 0: 16
+  int64_t size = 0;   // height and width; 0: the preset's, or 32
+  int64_t channels = 3;
+  int64_t steps = 0;  // sampler steps a measurement; 0: 5
+  int64_t threads = 0;
+  double seconds = 20;  // of measuring
+};
+
+/// {"images_per_second", "gflops", "limit_gflops", "fraction_of_limit", "batch", "precision", ...}; medians
+/// over the measured steps with their spread.
+nlohmann::json bench(const BenchRequest& request, Console& console, const StopSignal& stop);
+
+}  // namespace langevin

@@ -1,0 +1,142 @@
+#include "langevin/train/checkpoint.h"
+
+#include <cstring>
+
+#include "langevin/core/atomic_file.h"
+
+namespace langevin {
+namespace fs = std::filesystem;
+namespace {
+
+using nlohmann::json;
+
+/// Shape of a parameter as it lies in the flat buffers.
+Shape memory_shape(const Parameter& p) {
+  if (p.shape.size() != 4) return p.shape;
+  return {p.shape[0], p.shape[2], p.shape[3], p.shape[1]};
+}
+
+std::span<const std::byte> bytes_of(const at::Tensor& t) {
+  return {static_cast<const std::byte*>(t.data_ptr()), static_cast<size_t>(t.numel()) * t.element_size()};
+}
+
+/// Tensors in the peer's layout; `keep` holds their memory until they are written.
+void add_logical(std::vector<TensorOut>& out, std::vector<at::Tensor>& keep, const at::Tensor& flat,
+                 const ParameterStore& store, const std::string& prefix) {
+  for (const auto& p : store.parameters()) {
+    keep.push_back(ParameterStore::view_in(flat, p).contiguous().cpu());
+    out.push_back({prefix + p.name, DType::f32, p.shape, bytes_of(keep.back())});
+  }
+}
+
+void add_as_in_memory(std::vector<TensorOut>& out, std::vector<at::Tensor>& keep, const at::Tensor& flat,
+                      const ParameterStore& store, const std::string& prefix) {
+  if (flat.numel() == 0) return;
+  keep.push_back(flat.cpu());
+  const auto bytes = bytes_of(keep.back());
+  for (const auto& p : store.parameters()) {
+    out.push_back({prefix + p.name, DType::f32, memory_shape(p),
+                   bytes.subspan(static_cast<size_t>(p.offset) * 4, static_cast<size_t>(p.count) * 4)});
+  }
+}
+
+void read_as_in_memory(const SafetensorsFile& file, at::Tensor& flat, const ParameterStore& store,
+                       const std::string& prefix) {
+  if (flat.numel() == 0) return;
+  at::Tensor host = flat.cpu();
+  for (const auto& p : store.parameters()) {
+    const TensorView& view = file.at(prefix + p.name);
+    check(view.shape == memory_shape(p) && view.dtype == DType::f32, file.source(),
+          "tensor '{}' is {}, the run needs {}", prefix + p.name, to_string(view.shape),
+          to_string(memory_shape(p)));
+    std::memcpy(host.data_ptr<float>() + p.offset, view.bytes.data(), view.bytes.size());
+  }
+  flat.copy_(host);
+}
+
+json to_json(const TrainState& s, int64_t updates) {
+  return {{"step", s.step},
+          {"updates", updates},
+          {"position", s.position},
+          {"seconds", s.seconds},
+          {"skipped", s.skipped},
+          {"rollbacks", s.rollbacks},
+          {"interval", to_json(s.interval)}};
+}
+
+void remove_old(const fs::path& run, int64_t keep) {
+  const auto all = list_checkpoints(run);
+  std::error_code ignored;  // a file that cannot be removed costs space, not the run
+  for (size_t i = 0; i + static_cast<size_t>(keep) < all.size(); ++i) fs::remove(all[i], ignored);
+}
+
+}  // namespace
+
+void save_checkpoint(const fs::path& run, const TrainState& state, const ModelSpec& spec,
+                     ParameterStore& store, Optimizer& optimizer, const std::string& config, int64_t keep) {
+  std::vector<TensorOut> tensors;
+  std::vector<at::Tensor> memory;
+  add_logical(tensors, memory, optimizer.ema(), store, ema_prefix);
+  add_as_in_memory(tensors, memory, store.flat(), store, "weight.");
+  add_as_in_memory(tensors, memory, optimizer.m(), store, "m.");
+  add_as_in_memory(tensors, memory, optimizer.v(), store, "v.");
+  write_safetensors(checkpoint_path(run, state.step), tensors,
+                    {{spec_key, to_json(spec).dump()},
+                     {"training", to_json(state, optimizer.updates()).dump()},
+                     {"config", config}});
+  remove_old(run, keep);
+}
+
+void save_model(const fs::path& run, const ModelSpec& spec, ParameterStore& store, Optimizer& optimizer) {
+  std::vector<TensorOut> tensors;
+  std::vector<at::Tensor> memory;
+  add_logical(tensors, memory, optimizer.ema(), store, "");
+  write_model(run / "model.safetensors", spec, tensors);
+}
+
+fs::path newest_checkpoint(const fs::path& run, Console& console) {
+  const auto all = list_checkpoints(run);
+  for (auto it = all.rbegin(); it != all.rend(); ++it) {
+    try {
+      verify_checksum(SafetensorsFile::open(*it));
+      return *it;
+    } catch (const Error& e) {
+      console.warn(fmt::format("{}; trying the checkpoint before it", e.what()));
+    }
+  }
+  fail("{}: {}", run.string(),
+       all.empty() ? "no checkpoint to resume from; start anew in another folder"
+                   : "every checkpoint is damaged; start anew in another folder");
+}
+
+TrainState load_checkpoint(const fs::path& path, ParameterStore& store, Optimizer& optimizer) {
+  const SafetensorsFile file = SafetensorsFile::open(path);
+  const auto it = file.metadata().find("training");
+  check(it != file.metadata().end(), path.string(),
+        "this is a model, not a checkpoint: it has no training state");
+  store.load([&](const Parameter& p) {
+    HostArrayF ema = file.to_float(ema_prefix + p.name);  // checks name and shape; the values are set below
+    return ema;
+  });
+  optimizer.ema().copy_(store.flat());
+  read_as_in_memory(file, store.flat(), store, "weight.");
+  read_as_in_memory(file, optimizer.m(), store, "m.");
+  read_as_in_memory(file, optimizer.v(), store, "v.");
+  store.refresh_leaves();
+  try {
+    const json s = json::parse(it->second);
+    TrainState state;
+    state.step = s.at("step").get<int64_t>();
+    state.position = s.at("position").get<uint64_t>();
+    state.seconds = s.at("seconds").get<double>();
+    state.skipped = s.at("skipped").get<int64_t>();
+    state.rollbacks = s.at("rollbacks").get<int64_t>();
+    state.interval = log_interval_from_json(s.at("interval"));
+    optimizer.set_updates(s.at("updates").get<int64_t>());
+    return state;
+  } catch (const json::exception& e) {
+    fail("{}: the training state is damaged: {}", path.string(), e.what());
+  }
+}
+
+}  // namespace langevin

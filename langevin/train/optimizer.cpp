@@ -1,0 +1,156 @@
+#include "langevin/train/optimizer.h"
+
+#include <cmath>
+
+#include "langevin/kernels/adamw.h"
+
+namespace langevin {
+namespace {
+
+bool is_bf16(const at::Tensor& t) { return t.scalar_type() == at::kBFloat16; }
+
+template <class T>
+T* at_offset(const at::Tensor& flat, const Parameter& p) {
+  return flat.defined() && flat.numel() > 0 ? static_cast<T*>(flat.data_ptr()) + p.offset : nullptr;
+}
+
+/// The gradient in the memory order of the leaf, which is that of the flat buffers.
+at::Tensor in_leaf_order(const at::Tensor& gradient, const at::Tensor& leaf) {
+  if (gradient.strides() == leaf.strides()) return gradient;
+  return at::empty_like(leaf, leaf.options(), c10::MemoryFormat::Preserve).copy_(gradient);
+}
+
+}  // namespace
+
+Optimizer::Optimizer(const OptimizerRecipe& recipe, ParameterStore& store) : recipe_(recipe), store_(store) {
+  ema_ = store.flat().clone();
+  m_ = at::zeros_like(store.flat());
+  v_ = recipe.name == "adamw" ? at::zeros_like(store.flat()) : at::empty({0}, store.flat().options());
+}
+
+void Optimizer::collect(bool single_part) {
+  const at::NoGradGuard no_grad;
+  auto& parameters = store_.parameters();
+  if (!single_part && !sum_.defined()) sum_ = at::zeros_like(store_.flat());
+  const bool first = gradients_.empty();
+  gradients_.resize(parameters.size());
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    Parameter& p = parameters[i];
+    const at::Tensor& gradient = p.leaf.grad();
+    check(gradient.defined(), p.name, "the network did not use this parameter in its training pass");
+    const at::Tensor ordered = in_leaf_order(gradient, p.leaf);
+    if (single_part) {
+      gradients_[i] = ordered;
+    } else {
+      const at::Tensor part = ParameterStore::view_in(sum_, p);
+      if (first) {
+        part.copy_(ordered);
+      } else {
+        part.add_(ordered);
+      }
+      gradients_[i] = part;
+    }
+    p.leaf.mutable_grad() = at::Tensor();
+  }
+}
+
+double Optimizer::gradient_norm(double multiplier) const {
+  const at::NoGradGuard no_grad;
+  double sum = 0;
+  for (const auto& g : gradients_) {
+    if (!g.device().is_cpu()) {
+      sum += g.to(at::kFloat).pow(2).sum(at::kDouble).item<double>();
+    } else if (is_bf16(g)) {
+      sum += sum_of_squares(static_cast<const BF16*>(g.data_ptr()), g.numel());
+    } else {
+      sum += sum_of_squares(g.data_ptr<float>(), g.numel());
+    }
+  }
+  return std::sqrt(sum) * multiplier;
+}
+
+void Optimizer::step(double lr, double multiplier, double ema_decay) {
+  const at::NoGradGuard no_grad;
+  ++updates_;
+  const auto& parameters = store_.parameters();
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    if (gradients_[i].device().is_cpu()) {
+      step_cpu(parameters[i], gradients_[i], lr, multiplier, ema_decay);
+    } else {
+      step_aten(parameters[i], gradients_[i], lr, multiplier, ema_decay);
+    }
+  }
+  discard();
+}
+
+void Optimizer::discard() { gradients_.clear(); }
+
+void Optimizer::step_cpu(const Parameter& p, const at::Tensor& gradient, double lr, double multiplier,
+                         double ema_decay) {
+  const auto run = [&](auto element) {
+    using G = decltype(element);
+    if (recipe_.name == "adamw") {
+      AdamWArrays<G> a;
+      a.n = p.count;
+      a.gradient = static_cast<const G*>(gradient.data_ptr());
+      a.weight = at_offset<float>(store_.flat(), p);
+      a.m = at_offset<float>(m_, p);
+      a.v = at_offset<float>(v_, p);
+      a.ema = at_offset<float>(ema_, p);
+      a.weight_bf16 = at_offset<BF16>(store_.flat_bf16(), p);
+      const auto t = static_cast<double>(updates_);
+      adamw_step(a, {.lr = lr,
+                     .beta1 = recipe_.betas[0],
+                     .beta2 = recipe_.betas[1],
+                     .eps = recipe_.eps,
+                     .weight_decay = recipe_.weight_decay,
+                     .bias1 = 1 - std::pow(recipe_.betas[0], t),
+                     .bias2 = 1 - std::pow(recipe_.betas[1], t),
+                     .gradient_multiplier = multiplier,
+                     .ema_decay = ema_decay});
+    } else {
+      SgdArrays<G> a;
+      a.n = p.count;
+      a.gradient = static_cast<const G*>(gradient.data_ptr());
+      a.weight = at_offset<float>(store_.flat(), p);
+      a.momentum = at_offset<float>(m_, p);
+      a.ema = at_offset<float>(ema_, p);
+      a.weight_bf16 = at_offset<BF16>(store_.flat_bf16(), p);
+      sgd_step(a, {.lr = lr,
+                   .momentum = recipe_.momentum,
+                   .weight_decay = recipe_.weight_decay,
+                   .nesterov = false,
+                   .gradient_multiplier = multiplier,
+                   .ema_decay = ema_decay});
+    }
+  };
+  if (is_bf16(gradient)) {
+    run(BF16{});
+  } else {
+    run(float{});
+  }
+}
+
+void Optimizer::step_aten(const Parameter& p, const at::Tensor& gradient, double lr, double multiplier,
+                          double ema_decay) {
+  at::Tensor w = ParameterStore::view_in(store_.flat(), p), m = ParameterStore::view_in(m_, p);
+  at::Tensor ema = ParameterStore::view_in(ema_, p);
+  at::Tensor g = gradient.to(at::kFloat) * multiplier;
+  if (recipe_.name == "adamw") {
+    at::Tensor v = ParameterStore::view_in(v_, p);
+    const auto t = static_cast<double>(updates_);
+    const double bias1 = 1 - std::pow(recipe_.betas[0], t), bias2 = 1 - std::pow(recipe_.betas[1], t);
+    m.mul_(recipe_.betas[0]).add_(g, 1 - recipe_.betas[0]);
+    v.mul_(recipe_.betas[1]).addcmul_(g, g, 1 - recipe_.betas[1]);
+    w.mul_(1 - lr * recipe_.weight_decay);
+    w.addcdiv_(m, (v / bias2).sqrt_().add_(recipe_.eps), -lr / bias1);
+  } else {
+    g.add_(w, recipe_.weight_decay);
+    m.mul_(recipe_.momentum).add_(g);
+    w.add_(m, -lr);
+  }
+  ema.mul_(ema_decay).add_(w, 1 - ema_decay);
+  if (store_.flat_bf16().defined()) ParameterStore::view_in(store_.flat_bf16(), p).copy_(w);
+}
+
+}  // namespace langevin

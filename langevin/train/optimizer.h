@@ -1,0 +1,42 @@
+// AdamW and SGD over a ParameterStore's flat storage: gradient scaling, moments, decay, update, EMA and the
+// bf16 copy in one pass (kernels/adamw.h on the CPU, the same formulas from ATen elsewhere).
+#pragma once
+
+#include "langevin/model/recipe.h"
+#include "langevin/torch/parameters.h"
+
+namespace langevin {
+
+class Optimizer {
+ public:
+  Optimizer(const OptimizerRecipe& recipe, ParameterStore& store);
+
+  /// Takes the leaves' gradients into the sum of this step and clears them. With one part a step nothing is
+  /// copied.
+  void collect(bool single_part);
+  /// Norm of the collected gradient times `multiplier`; not finite if any element is not.
+  double gradient_norm(double multiplier) const;
+  /// One update with the collected gradient times `multiplier`; moves the EMA too.
+  void step(double lr, double multiplier, double ema_decay);
+  /// Forgets the collected gradient (a skipped step).
+  void discard();
+
+  int64_t updates() const { return updates_; }
+  void set_updates(int64_t updates) { updates_ = updates; }
+  at::Tensor& ema() { return ema_; }  // flat, like the store's
+  at::Tensor& m() { return m_; }      // first moment, or sgd's momentum
+  at::Tensor& v() { return v_; }      // second moment; empty for sgd
+
+ private:
+  void step_cpu(const Parameter& p, const at::Tensor& gradient, double lr, double multiplier,
+                double ema_decay);
+  void step_aten(const Parameter& p, const at::Tensor& gradient, double lr, double multiplier,
+                 double ema_decay);
+  OptimizerRecipe recipe_;
+  ParameterStore& store_;
+  at::Tensor ema_, m_, v_, sum_;  // sum_: fp32 gradients of several parts
+  std::vector<at::Tensor> gradients_;
+  int64_t updates_ = 0;
+};
+
+}  // namespace langevin

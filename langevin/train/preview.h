@@ -1,0 +1,27 @@
+// The periodic sample grids of a run, drawn with the EMA weights.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+
+#include "langevin/io/image.h"
+#include "langevin/model/recipe.h"
+#include "langevin/torch/interpreter.h"
+
+namespace langevin {
+
+class Preview {
+ public:
+  Preview(const Recipe& recipe, const ModelSpec& spec, at::Device device);
+  /// Samples recipe.sample_count pictures, classes in turn, always from the same noise. `ema` is the flat
+  /// buffer.
+  Image draw(const at::Tensor& ema);
+
+ private:
+  Recipe recipe_;
+  ModelSpec spec_;
+  Schedule schedule_;
+  TorchNetwork network_;
+};
+
+}  // namespace langevin

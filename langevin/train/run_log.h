@@ -1,0 +1,46 @@
+// What a run writes down: log.jsonl (one JSON object an interval), TensorBoard events, loss.svg.
+#pragma once
+
+#include <array>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "langevin/io/tfevents.h"
+
+namespace langevin {
+
+/// Sums since the last line of the log. Part of a checkpoint, so that a resumed run writes the same lines.
+struct LogInterval {
+  int64_t steps = 0;
+  double loss = 0;  // weighted, summed over steps
+  double gradient_norm = 0;
+  int64_t gradient_steps = 0;             // steps with a finite gradient
+  std::array<double, 4> quartile_loss{};  // unweighted mean squares, by quarter of 0..T-1
+  std::array<int64_t, 4> quartile_samples{};
+  void add_sample(int64_t t, int64_t T, double loss);
+  double mean_loss() const { return steps == 0 ? 0 : loss / static_cast<double>(steps); }
+};
+nlohmann::json to_json(const LogInterval& interval);
+LogInterval log_interval_from_json(const nlohmann::json& json);
+
+class RunLog {
+ public:
+  /// Opens or continues the log of a run. On resume lines beyond `step` (of a run that was killed after its
+  /// last checkpoint) are dropped.
+  RunLog(const std::filesystem::path& run, bool resume, int64_t step);
+
+  /// Appends one line: the interval's means with `extra` (step, images, lr, ...). Error on a full disk.
+  void write(const LogInterval& interval, const nlohmann::json& extra);
+  void image(int64_t step, int64_t width, int64_t height, int64_t channels, std::span<const std::byte> png);
+  /// loss.svg over the whole run.
+  void draw() const;
+
+ private:
+  std::filesystem::path run_;
+  std::vector<nlohmann::json> lines_;
+  std::unique_ptr<EventWriter> events_;
+};
+
+}  // namespace langevin

@@ -1,0 +1,328 @@
+#include "langevin/train/trainer.h"
+
+#include <chrono>
+#include <cmath>
+#include <optional>
+
+#include "langevin/core/atomic_file.h"
+#include "langevin/io/png.h"
+#include "langevin/torch/device.h"
+#include "langevin/train/checkpoint.h"
+#include "langevin/train/precision_choice.h"
+#include "langevin/train/preview.h"
+#include "langevin/train/schedule_lr.h"
+#include "langevin/train/training_step.h"
+
+namespace langevin {
+namespace fs = std::filesystem;
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr int64_t log_every = 50;     // steps between lines of the log
+constexpr int64_t max_rollbacks = 3;  // in a row, before giving up
+constexpr double first_preview = 20;  // seconds
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+ModelSpec make_spec(const TrainJob& job, const PreparedSet& data) {
+  ModelSpec spec;
+  const auto& summary = data.summary();
+  if (job.recipe.classes) {
+    for (const auto& [name, count] : summary.classes) spec.labels.push_back(name);
+  }
+  if (spec.labels.size() < 2) spec.labels.clear();  // one class says nothing
+  const ImageSpec& image = data.spec();
+  const auto classes = static_cast<int64_t>(spec.labels.size());
+  spec.null_class = classes > 0 && job.recipe.label_dropout > 0;
+  spec.network = make_network(job.recipe, image.channels, image.height, image.width, classes);
+  spec.schedule = job.recipe.schedule;
+  spec.prediction = prediction_type(job.recipe.prediction);
+  spec.licence = job.licence;
+  spec.provenance = {
+      {"data",
+       {{"path", summary.path}, {"kind", summary.kind}, {"count", summary.count}, {"hash", summary.hash}}},
+      {"preset", job.recipe.preset},
+      {"seed", job.recipe.seed}};
+  return spec;
+}
+
+TrainingObjective make_objective(const Recipe& recipe, const ModelSpec& spec) {
+  Schedule schedule(recipe.schedule);
+  std::vector<double> weights = loss_weights(schedule, spec.prediction, recipe.loss);
+  return {.schedule = std::move(schedule),
+          .prediction = spec.prediction,
+          .weights = std::move(weights),
+          .timestep_draw = recipe.timesteps,
+          .label_dropout = recipe.label_dropout,
+          .null_label = null_label(spec),
+          .conditional = !spec.labels.empty(),
+          .seed = static_cast<uint64_t>(recipe.seed),
+          .batch = recipe.batch,
+          .parts = recipe.accumulation};
+}
+
+LoaderOptions loader_options(const TrainJob& job) {
+  LoaderOptions options;
+  options.batch = job.recipe.batch;
+  options.seed = static_cast<uint64_t>(job.recipe.seed);
+  return options;
+}
+
+class Trainer {
+ public:
+  Trainer(TrainJob job, const fs::path& run, bool resume, Console& console, const StopSignal& stop)
+      : job_(std::move(job)), run_(run), console_(console), stop_(stop) {
+    device_ = choose_device(job_.recipe.device);
+    job_.recipe.device = device_.is_cpu() ? "cpu" : "cuda";
+    job_.recipe.threads = set_threads(job_.recipe.threads);
+    data_ = open_dataset(job_.data, job_.data_options, console_);
+    spec_ = make_spec(job_, *data_);
+    const Precision precision = choose_precision(job_.recipe.precision, device_);
+    job_.recipe.precision = to_string(precision);
+    config_ = job_schema(job_).to_toml();
+    network_.emplace(spec_.network, precision, device_, static_cast<uint64_t>(job_.recipe.seed), true);
+    optimizer_.emplace(job_.recipe.optimizer, network_->store());
+    objective_.emplace(make_objective(job_.recipe, spec_));
+    announce();
+    if (resume) {
+      const fs::path checkpoint = newest_checkpoint(run_, console_);
+      check_same_network(checkpoint);
+      state_ = load_checkpoint(checkpoint, network_->store(), *optimizer_);
+      console_.info(fmt::format("resuming at step {} from {}", state_.step, checkpoint.string()));
+      remove_stale_temporaries(run_ / "checkpoints");
+    }
+    fs::create_directories(run_ / "samples");
+    write_file(run_ / "config.toml", config_);
+    log_.emplace(run_, resume, state_.step);
+    if (!resume)
+      save_checkpoint(run_, state_, spec_, network_->store(), *optimizer_, config_,
+                      job_.recipe.checkpoint_keep);
+  }
+
+  TrainResult run() {
+    start_ = Clock::now();
+    seconds_before_ = saved_at_ = interval_start_ = state_.seconds;
+    images_at_interval_ = state_.position;
+    next_preview_ = std::max(first_preview, 2 * state_.seconds);
+    loader_.emplace(data_, loader_options(job_), state_.position);
+    const int64_t total = job_.recipe.steps;
+    Progress progress(console_, "training", "img", total, job_.recipe.minutes);
+    std::string reason = finished();
+    while (reason.empty()) {
+      step();
+      progress.update(state_.step, static_cast<int64_t>(state_.position),
+                      fmt::format("loss {:.4f}", shown_loss_));
+      state_.seconds = elapsed();
+      reason = finished();
+      if (state_.step % log_every == 0 || !reason.empty()) write_log(reason.empty());
+      if (reason.empty()) occasionally();
+    }
+    progress.finish();
+    return end(reason);
+  }
+
+ private:
+  double elapsed() const { return seconds_before_ + seconds_since(start_); }
+
+  double progress_share() const {
+    const Recipe& r = job_.recipe;
+    double share = 0;
+    if (r.steps > 0) share = static_cast<double>(state_.step) / static_cast<double>(r.steps);
+    if (r.minutes > 0) share = std::max(share, elapsed() / (60 * r.minutes));
+    return share;
+  }
+
+  std::string finished() const {
+    const Recipe& r = job_.recipe;
+    if (r.steps > 0 && state_.step >= r.steps) return "steps";
+    if (r.minutes > 0 && elapsed() >= 60 * r.minutes) return "minutes";
+    return stop_.requested() ? "signal" : "";
+  }
+
+  void announce() {
+    const auto& summary = data_->summary();
+    console_.info(fmt::format("data: {} pictures of {}{}", summary.count, to_string(data_->spec()),
+                              spec_.labels.empty() ? "" : fmt::format(", {} classes", spec_.labels.size())));
+    console_.info(fmt::format("network: {:.2f} million parameters; {}, {}, {} threads",
+                              static_cast<double>(network_->store().parameter_count()) / 1e6,
+                              job_.recipe.device, job_.recipe.precision, job_.recipe.threads));
+  }
+
+  void check_same_network(const fs::path& checkpoint) const {
+    const ModelFile file = open_model(checkpoint);
+    check(nn::to_json(file.spec.network) == nn::to_json(spec_.network), checkpoint.string(),
+          "the checkpoint's network differs from the one configured; network.* and the data's size and "
+          "classes cannot "
+          "change on --resume");
+    const auto was = file.spec.provenance.value("/data/hash"_json_pointer, std::string());
+    if (!was.empty() && was != data_->summary().hash) {
+      console_.warn(
+          fmt::format("{} is not the data this run began with; it goes on, but not bit for bit", job_.data));
+    }
+  }
+
+  void step() {
+    const Recipe& r = job_.recipe;
+    double loss = 0;
+    for (int64_t part = 0; part < r.accumulation; ++part) {
+      const Batch batch = loader_->next();
+      const PartResult result = training_part(*network_, *objective_, batch, state_.step, part);
+      optimizer_->collect(r.accumulation == 1);
+      loss += result.loss / static_cast<double>(r.accumulation);
+      for (size_t i = 0; i < result.errors.size(); ++i) {
+        state_.interval.add_sample(result.timesteps[i], objective_->schedule.T(), result.errors[i]);
+      }
+    }
+    const double part_share = 1.0 / static_cast<double>(r.accumulation);
+    const double norm = optimizer_->gradient_norm(part_share);
+    state_.interval.loss += loss;
+    ++state_.interval.steps;
+    if (std::isfinite(norm)) {
+      state_.interval.gradient_norm += norm;
+      ++state_.interval.gradient_steps;
+      const double limit = r.optimizer.clip_norm;
+      const double clip = limit > 0 && norm > limit ? limit / norm : 1.0;
+      optimizer_->step(learning_rate(r.optimizer, state_.step, progress_share()), part_share * clip,
+                       ema_decay(r.ema_decay, r.ema_warmup, optimizer_->updates()));
+      bad_steps_ = 0;
+    } else {
+      optimizer_->discard();
+      ++state_.skipped;
+      ++bad_steps_;
+    }
+    state_.position = loader_->position();
+    ++state_.step;
+    shown_loss_ = state_.step == 1 ? loss : 0.95 * shown_loss_ + 0.05 * loss;
+    if (bad_steps_ == 1 && state_.skipped == 1)
+      console_.warn(fmt::format("step {}: the gradient is not finite; the step is skipped", state_.step));
+    if (bad_steps_ >= r.max_bad_steps) roll_back();
+  }
+
+  /// Weights, moments and EMA return to the last checkpoint; the stream of data goes on, so other batches
+  /// follow.
+  void roll_back() {
+    if (state_.step - last_rollback_ > 100 * job_.recipe.max_bad_steps) rollbacks_in_a_row_ = 0;
+    last_rollback_ = state_.step;
+    check(++rollbacks_in_a_row_ <= max_rollbacks, run_.string(),
+          "training diverges: {} non-finite gradients in a row, again after {} returns to a checkpoint; "
+          "lower optimizer.lr",
+          bad_steps_, max_rollbacks);
+    const fs::path checkpoint = newest_checkpoint(run_, console_);
+    console_.warn(
+        fmt::format("step {}: {} non-finite gradients in a row; weights, moments and EMA return to {}",
+                    state_.step, bad_steps_, checkpoint.string()));
+    load_checkpoint(checkpoint, network_->store(), *optimizer_);
+    ++state_.rollbacks;
+    bad_steps_ = 0;
+  }
+
+  void write_log(bool clear) {
+    const double seconds = elapsed();
+    const double rate = static_cast<double>(state_.position - images_at_interval_) /
+                        std::max(1e-9, seconds - interval_start_);
+    result_loss_ = state_.interval.mean_loss();
+    // A line cut short by the end of a run is written again, whole, when the run is resumed.
+    if (!clear && state_.step % log_every != 0) return;
+    log_->write(state_.interval,
+                {{"step", state_.step},
+                 {"images", state_.position},
+                 {"seconds", seconds},
+                 {"images_per_second", rate},
+                 {"lr", learning_rate(job_.recipe.optimizer, state_.step - 1, progress_share())},
+                 {"skipped", state_.skipped},
+                 {"rollbacks", state_.rollbacks}});
+    state_.interval = {};
+    interval_start_ = seconds;
+    images_at_interval_ = state_.position;
+  }
+
+  void occasionally() {
+    const Recipe& r = job_.recipe;
+    const bool by_steps = r.checkpoint_steps > 0 && state_.step % r.checkpoint_steps == 0;
+    const bool by_time = r.checkpoint_minutes > 0 && state_.seconds - saved_at_ >= 60 * r.checkpoint_minutes;
+    if (by_steps || by_time) save();
+    if (r.sample_count > 0 && state_.seconds >= next_preview_) {
+      preview();
+      next_preview_ = r.sample_minutes > 0 ? state_.seconds + 60 * r.sample_minutes : 2 * state_.seconds;
+    }
+  }
+
+  void save() {
+    state_.seconds = elapsed();
+    spec_.provenance["steps"] = state_.step;
+    spec_.provenance["images"] = state_.position;
+    save_checkpoint(run_, state_, spec_, network_->store(), *optimizer_, config_,
+                    job_.recipe.checkpoint_keep);
+    save_model(run_, spec_, network_->store(), *optimizer_);
+    log_->draw();
+    saved_at_ = state_.seconds;
+  }
+
+  void preview() {
+    if (!preview_) preview_.emplace(job_.recipe, spec_, device_);
+    const Image grid = preview_->draw(optimizer_->ema());
+    const auto png = encode_png(grid, {{"step", std::to_string(state_.step)}});
+    write_file(run_ / "samples" / fmt::format("step-{:010d}.png", state_.step), png);
+    log_->image(state_.step, grid.width, grid.height, grid.channels, png);
+  }
+
+  TrainResult end(const std::string& reason) {
+    const double seconds = elapsed();
+    save();
+    if (job_.recipe.sample_count > 0 && reason != "signal") preview();
+    return {.run = run_,
+            .model = run_ / "model.safetensors",
+            .steps = state_.step,
+            .images = state_.position,
+            .seconds = seconds,
+            .loss = result_loss_,
+            .skipped = state_.skipped,
+            .rollbacks = state_.rollbacks,
+            .ended_by = reason};
+  }
+
+  TrainJob job_;
+  fs::path run_;
+  Console& console_;
+  const StopSignal& stop_;
+  at::Device device_ = at::kCPU;
+  std::shared_ptr<PreparedSet> data_;
+  ModelSpec spec_;
+  std::string config_;
+  std::optional<TorchNetwork> network_;
+  std::optional<Optimizer> optimizer_;
+  std::optional<TrainingObjective> objective_;
+  std::optional<Loader> loader_;
+  std::optional<RunLog> log_;
+  std::optional<Preview> preview_;
+  TrainState state_;
+  Clock::time_point start_;
+  double seconds_before_ = 0, saved_at_ = 0, next_preview_ = 0, interval_start_ = 0;
+  uint64_t images_at_interval_ = 0;
+  double shown_loss_ = 0, result_loss_ = 0;
+  int64_t bad_steps_ = 0, rollbacks_in_a_row_ = 0, last_rollback_ = 0;
+};
+
+void check_run_folder(const fs::path& run, bool resume) {
+  std::error_code ignored;
+  if (resume) {
+    check(fs::is_directory(run), run.string(), "there is no run to resume; leave --resume out to begin one");
+    return;
+  }
+  check(!fs::exists(run, ignored) || (fs::is_directory(run) && fs::is_empty(run)), run.string(),
+        "already exists; continue it with --resume or choose another --out");
+}
+
+}  // namespace
+
+TrainResult train(const TrainJob& job, const fs::path& run, bool resume, Console& console,
+                  const StopSignal& stop) {
+  check_recipe(job.recipe);
+  check_run_folder(run, resume);
+  return Trainer(job, run, resume, console, stop).run();
+}
+
+}  // namespace langevin

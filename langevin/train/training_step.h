@@ -1,0 +1,34 @@
+// The gradient of one part of a training step: Algorithm 1 of Ho et al. 2006.11239, lines 2 to 5.
+#pragma once
+
+#include "langevin/data/loader.h"
+#include "langevin/diffusion/schedule.h"
+#include "langevin/model/recipe.h"
+#include "langevin/torch/interpreter.h"
+
+namespace langevin {
+
+/// What does not change from step to step.
+struct TrainingObjective {
+  Schedule schedule;
+  PredictionType prediction;
+  std::vector<double> weights;  // by t
+  std::string timestep_draw;
+  double label_dropout = 0;
+  int64_t null_label = -1;
+  bool conditional = false;
+  uint64_t seed = 0;
+  int64_t batch = 1, parts = 1;
+};
+
+struct PartResult {
+  double loss = 0;                 // weighted mean
+  std::vector<int64_t> timesteps;  // B
+  std::vector<double> errors;      // B, unweighted mean squares
+};
+
+/// Forward and backward of one batch; gradients are added to the leaves. `part` counts within the step.
+PartResult training_part(TorchNetwork& network, const TrainingObjective& objective, const Batch& batch,
+                         int64_t step, int64_t part);
+
+}  // namespace langevin
