@@ -85,7 +85,9 @@ TEST(Folder, HiddenFilesAndOtherFilesAreLeftOut) {
                                      {".git/b.png", "x"},
                                      {"__MACOSX/c.png", "x"},
                                      {"notes.txt", "x"}});
-  EXPECT_EQ(names_of(*open_quietly(folder.path())), (std::vector<std::string>{"a.PNG"}));
+  const auto set = open_quietly(folder.path());
+  EXPECT_EQ(names_of(*set), (std::vector<std::string>{"a.PNG"}));
+  EXPECT_TRUE(set->summary().skipped.empty());
 }
 
 TEST(Folder, CaptionsComeFromMetadata) {
