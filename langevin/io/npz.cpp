@@ -4,7 +4,6 @@
 #include <archive_entry.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <exception>
 #include <utility>
 
@@ -83,20 +82,21 @@ struct NpzWriter::State {
   explicit State(const std::filesystem::path& target)
       : path(target.string()), file(target), zip(archive_write_new()) {}
 
-  static la_ssize_t write(archive* a, void* self, const void* bytes, size_t size) {
+  // No exception may pass through C, and libarchive loses memory when told of a failure: it is kept for ok().
+  static la_ssize_t write(archive*, void* self, const void* bytes, size_t size) {
     auto* state = static_cast<State*>(self);
-    try {
-      state->file.write(std::span(static_cast<const std::byte*>(bytes), size));
-      return static_cast<la_ssize_t>(size);
-    } catch (...) {  // no exception may pass through C; rethrown by ok()
-      state->error = std::current_exception();
-      archive_set_error(a, EIO, "cannot write");
-      return -1;
+    if (!state->discard && !state->error) {
+      try {
+        state->file.write(std::span(static_cast<const std::byte*>(bytes), size));
+      } catch (...) {
+        state->error = std::current_exception();
+      }
     }
+    return static_cast<la_ssize_t>(size);
   }
   void ok(bool success) const {
-    if (success) return;
     if (error) std::rethrow_exception(error);
+    if (success) return;
     const char* reason = archive_error_string(zip.get());
     fail("cannot write {}: {}", path, reason != nullptr ? reason : "the zip writer failed");
   }
@@ -111,10 +111,10 @@ struct NpzWriter::State {
   std::string path;
   AtomicFile file;
   std::exception_ptr error;
-  std::unique_ptr<archive, Closer> zip;
   std::vector<std::string> names;
-  bool open = false;
-  uint64_t missing = 0;  // bytes of the open array still to come
+  bool open = false, discard = false;
+  uint64_t missing = 0;                  // bytes of the open array still to come
+  std::unique_ptr<archive, Closer> zip;  // goes first: closing it calls write()
 };
 
 NpzWriter::NpzWriter(const std::filesystem::path& path) : state_(std::make_unique<State>(path)) {
@@ -126,7 +126,7 @@ NpzWriter::NpzWriter(const std::filesystem::path& path) : state_(std::make_uniqu
 }
 
 NpzWriter::~NpzWriter() {
-  if (state_->zip) archive_write_fail(state_->zip.get());  // not committed: write no directory
+  state_->discard = true;  // not committed: what libarchive still wants to write goes nowhere
 }
 
 void NpzWriter::begin_array(const std::string& name, DType dtype, const Shape& shape) {

@@ -69,6 +69,25 @@ TEST(Npz, NothingIsThereBeforeCommit) {
   EXPECT_TRUE(fs::is_empty(folder.path()));
 }
 
+TEST(Npz, AFullDiskLeavesWhatWasThere) {
+  Folder folder;
+  const Bytes images = random_bytes(96, 1), labels = random_bytes(16, 2), large = random_bytes(100'000, 3);
+  write_small(folder / "a.npz", images, labels);
+  {
+    const FullDisk full(50'000);
+    NpzWriter out(folder / "a.npz");
+    out.begin_array("arr_0", DType::u8, {300'000});
+    const std::string message = error_of([&] {
+      for (int i = 0; i < 3; ++i) out.append(large);
+      out.end_array();
+      out.commit();
+    });
+    EXPECT_NE(message.find("cannot write"), std::string::npos) << message;
+  }
+  EXPECT_EQ(read_npz(folder / "a.npz", "arr_0", 96).bytes, images);
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator()), 1);
+}
+
 TEST(Npz, RefusesWrongCalls) {
   Folder folder;
   NpzWriter out(folder / "a.npz");

@@ -105,6 +105,18 @@ TEST(Safetensors, AFileOfNothingIsAFile) {
   EXPECT_TRUE(parse(file_of("{}", 0)).names().empty());
 }
 
+TEST(Safetensors, AFullDiskLeavesWhatWasThere) {
+  Folder folder;
+  const Bytes before = small_file(folder), large = random_bytes(100'000, 1);
+  {
+    const FullDisk full(50'000);
+    EXPECT_ERROR(write_safetensors(folder / "small.safetensors", {{"a", DType::u8, {100'000}, large}}, {}),
+                 "cannot write");
+  }
+  EXPECT_EQ(get(folder / "small.safetensors"), before);
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder.path()), fs::directory_iterator()), 1);
+}
+
 TEST(Safetensors, RefusesToWriteWhatCannotBeRead) {
   Folder folder;
   const std::vector<float> f{1};

@@ -151,6 +151,18 @@ TEST(TfEvents, AppendsBehindTheLastWholeRecord) {
   EXPECT_EQ(parse_file(folder / "b").size(), 2u);  // anew
 }
 
+TEST(TfEvents, AFullDiskLeavesNoHalfRecord) {
+  Folder folder;
+  EventWriter writer(folder / "a", false);
+  writer.scalar("x", 1, 1);
+  {
+    const FullDisk full(fs::file_size(folder / "a") + 100);
+    EXPECT_ERROR(writer.image("x", 2, 8, 8, 3, random_bytes(1000, 1)), "cannot write");
+  }
+  writer.scalar("x", 3, 3);
+  EXPECT_EQ(parse_file(folder / "a").size(), 3u);
+}
+
 TEST(TfEvents, LeavesOtherFilesAlone) {
   Folder folder;
   put(folder / "thesis.txt", "four years of work");
