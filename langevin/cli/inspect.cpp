@@ -1,0 +1,203 @@
+// langevin inspect: what a model or a data set is. Needs no libtorch.
+#include <algorithm>
+#include <cmath>
+
+#include "langevin/cli/command.h"
+#include "langevin/cli/inspect_data.h"
+#include "langevin/core/names.h"
+#include "langevin/model/model_file.h"
+#include "langevin/nn/cost.h"
+#include "langevin/nn/network.h"
+
+namespace langevin::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct InspectOptions {
+  std::string path, grid;
+  int depth = 2;
+  CommonOptions common;
+};
+
+constexpr const char* kExamples =
+    "Examples:\n"
+    "  langevin inspect runs/a                       (a run folder, a checkpoint or a model file)\n"
+    "  langevin inspect data/emoji --grid look.png   (a data set; the sheet shows some of its pictures)";
+
+/// By content: a safetensors file, or a folder that training made, is a model.
+bool is_model(const fs::path& path) {
+  if (fs::is_directory(path)) {
+    return fs::exists(path / "model.safetensors") || fs::exists(path / "checkpoints") ||
+           fs::exists(path / "config.toml");
+  }
+  if (path.extension() == ".safetensors") return true;
+  try {
+    SafetensorsFile::open(path);
+    return true;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+/// "1.23 M"
+std::string si(double value) {
+  for (const auto& [unit, name] : {std::pair{1e12, " T"}, {1e9, " G"}, {1e6, " M"}, {1e3, " k"}}) {
+    if (value >= unit) return fmt::format("{:.2f}{}", value / unit, name);
+  }
+  return fmt::format("{:.0f}", value);
+}
+
+nn::CostInterpreter cost_of(const nn::NetworkConfig& network) {
+  nn::CostInterpreter cost;
+  const Shape x = nn::input_shape(network, 1), t{1}, labels{1};
+  nn::apply(cost, network, nn::Inputs<Shape>{x, t, nn::class_count(network) > 0 ? &labels : nullptr});
+  return cost;
+}
+
+/// Where the schedule starts, passes the middle and ends.
+std::vector<int64_t> shown_timesteps(const Schedule& schedule) {
+  const int64_t last = schedule.T() - 1;
+  std::vector<int64_t> t;
+  for (int64_t part = 0; part <= 4; ++part) {
+    const int64_t at = last * part / 4;
+    if (t.empty() || t.back() != at) t.push_back(at);
+  }
+  return t;
+}
+
+/// The training state that a checkpoint carries beside the model, without its bulk; null in a model file.
+nlohmann::json training_state(const ModelFile& model) {
+  const auto it = model.file.metadata().find("training");
+  if (it == model.file.metadata().end()) return nullptr;
+  const nlohmann::json all = nlohmann::json::parse(it->second, nullptr, false);
+  auto state = nlohmann::json::object();
+  if (!all.is_object()) return state;
+  for (const auto& [key, value] : all.items()) {
+    if (value.is_primitive()) state[key] = value;
+  }
+  return state;
+}
+
+nlohmann::json model_json(const ModelFile& model, const nn::CostInterpreter& cost, int depth) {
+  auto blocks = nlohmann::json::array();
+  for (const nn::CostRow& row : cost.by_block(depth)) {
+    blocks.push_back(
+        {{"block", row.path}, {"output", row.output}, {"parameters", row.parameters}, {"flops", row.flops}});
+  }
+  auto levels = nlohmann::json::array();
+  const Schedule schedule(model.spec.schedule);
+  for (int64_t t : shown_timesteps(schedule)) {
+    // JSON has no infinity: a zero-SNR end says null there.
+    const double log_snr = schedule.log_snr(t);
+    levels.push_back({{"t", t},
+                      {"alpha", std::sqrt(schedule.alpha_bar(t))},
+                      {"sigma", std::sqrt(1 - schedule.alpha_bar(t))},
+                      {"log_snr", std::isfinite(log_snr) ? nlohmann::json(log_snr) : nlohmann::json()}});
+  }
+  const auto hash = model.file.metadata().find("xxh3");
+  return {{"kind", "model"},
+          {"path", model.path.string()},
+          {"hash", hash == model.file.metadata().end() ? "" : hash->second},
+          {"checkpoint", training_state(model)},
+          {"description", to_json(model.spec)},
+          {"levels", levels},
+          {"parameters", cost.parameter_count()},
+          {"flops", cost.flops()},
+          {"blocks", blocks}};
+}
+
+std::string schedule_text(const ModelSpec& spec) {
+  const Schedule schedule(spec.schedule);
+  std::string text = fmt::format(
+      "schedule     {}, {} timesteps{}; the network predicts {}\n", spec.schedule.kind, schedule.T(),
+      spec.schedule.zero_terminal_snr ? ", zero terminal SNR" : "", to_string(spec.prediction));
+  text += fmt::format("             {:>6} {:>9} {:>9} {:>9}\n", "t", "alpha", "sigma", "log SNR");
+  for (int64_t t : shown_timesteps(schedule)) {
+    text +=
+        fmt::format("             {:>6} {:>9.5f} {:>9.5f} {:>9.3f}\n", t, std::sqrt(schedule.alpha_bar(t)),
+                    std::sqrt(1 - schedule.alpha_bar(t)), schedule.log_snr(t));
+  }
+  return text;
+}
+
+std::string labels_text(const ModelSpec& spec) {
+  if (spec.labels.empty()) return "classes      none\n";
+  std::string text =
+      fmt::format("classes      {}{}: ", spec.labels.size(), spec.null_class ? " and the null class" : "");
+  constexpr size_t kShown = 24;
+  for (size_t i = 0; i < std::min(kShown, spec.labels.size()); ++i) {
+    text += (i == 0 ? "" : ", ") + one_line(spec.labels[i]);
+  }
+  return text + (spec.labels.size() > kShown ? ", ...\n" : "\n");
+}
+
+std::string json_lines(const std::string& heading, const nlohmann::json& object) {
+  std::string text;
+  for (const auto& [key, value] : object.items()) {
+    const std::string shown = value.is_string()
+                                  ? value.get<std::string>()
+                                  : value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+    text += fmt::format("{:<12} {}: {}\n", text.empty() ? heading : "", one_line(key), one_line(shown));
+  }
+  return text;
+}
+
+std::string blocks_text(const nn::CostInterpreter& cost, int depth) {
+  const auto blocks = cost.by_block(depth);
+  size_t width = 5;
+  for (const auto& row : blocks) width = std::max(width, row.path.size());
+  std::string text =
+      fmt::format("\n{:<{}}  {:>20} {:>12} {:>10}\n", "block", width, "output", "parameters", "FLOPs");
+  for (const auto& row : blocks) {
+    text += fmt::format("{:<{}}  {:>20} {:>12} {:>10}\n", row.path, width, to_string(row.output),
+                        row.parameters, si(row.flops));
+  }
+  return text + fmt::format("{:<{}}  {:>20} {:>12} {:>10}\n", "total", width, "", cost.parameter_count(),
+                            si(cost.flops()));
+}
+
+std::string model_text(const ModelFile& model, const nn::CostInterpreter& cost, int depth) {
+  const ModelSpec& spec = model.spec;
+  const Shape input = nn::input_shape(spec.network, 1);
+  const nlohmann::json network = nn::to_json(spec.network), state = training_state(model);
+  std::string text =
+      fmt::format("{}: {}\n", model.path.string(), state.is_null() ? "a model" : "a checkpoint");
+  text += fmt::format("network      {}, {} x {} x {} (channels x height x width)\n",
+                      network.value("type", ""), input[1], input[2], input[3]);
+  text += fmt::format("size         {} parameters ({} in fp32), {}FLOP a call and sample\n",
+                      si(static_cast<double>(cost.parameter_count())),
+                      format_bytes(4.0 * static_cast<double>(cost.parameter_count())), si(cost.flops()));
+  text += schedule_text(spec) + labels_text(spec);
+  text += fmt::format("values       x_0 = (value - {}) / {}, {}\n", spec.normaliser_offset,
+                      spec.normaliser_scale, one_line(spec.units));
+  if (!spec.licence.empty()) text += fmt::format("licence      {}\n", one_line(spec.licence));
+  text += json_lines("provenance", spec.provenance);
+  if (!state.is_null()) text += json_lines("training", state);
+  return text + blocks_text(cost, depth);
+}
+
+}  // namespace
+
+void inspect_verb(const Arguments& arguments) {
+  InspectOptions o;
+  CLI::App app("Say what a model or a data set is.", "langevin inspect");
+  app.add_option("path", o.path, "a model (run folder, checkpoint, model file) or a data set")->required();
+  app.add_option("--grid", o.grid, "FILE.png: a sheet of the data set's pictures");
+  app.add_option("--depth", o.depth, "how deep the table of blocks goes (default 2)")
+      ->check(CLI::Range(1, 8));
+  add_common(app, o.common);
+  app.footer(kExamples);
+  if (!parse(app, arguments)) return;
+  check(fs::exists(o.path), o.path, "no such file or folder; give a model or a data set");
+  Console console(o.common.level());
+  if (!is_model(o.path)) return inspect_data(o.path, o.grid, o.common, console);
+  if (!o.grid.empty())
+    fail_usage("--grid shows the pictures of a data set; {} is a model: see langevin sample", o.path);
+  const ModelFile model = open_model(o.path);
+  const nn::CostInterpreter cost = cost_of(model.spec.network);
+  if (o.common.json) return print_json(model_json(model, cost, o.depth));
+  print(model_text(model, cost, o.depth));
+}
+
+}  // namespace langevin::cli

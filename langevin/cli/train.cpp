@@ -1,0 +1,171 @@
+// langevin train: from options to a TrainJob; the work is train/trainer.h's.
+#include "langevin/train/trainer.h"
+
+#include <optional>
+
+#include "langevin/cli/command.h"
+#include "langevin/cli/wing.h"
+#include "langevin/core/atomic_file.h"
+#include "langevin/core/signals.h"
+
+namespace langevin::cli {
+namespace {
+
+namespace fs = std::filesystem;
+constexpr size_t kConfigLimit = size_t{4} << 20;
+
+struct TrainOptions {
+  std::string data, out, preset, config;
+  std::vector<std::string> set;  // key=value
+  std::optional<double> minutes;
+  std::optional<int64_t> steps, batch, threads, seed;
+  std::string precision, device;
+  bool resume = false, keys = false;
+  CommonOptions common;
+};
+
+constexpr const char* kExamples =
+    "Examples:\n"
+    "  langevin train --data data/emoji --out runs/a --preset small --minutes 5\n"
+    "  langevin train --out runs/a --resume --minutes 10       (10 in all, from the last checkpoint)\n"
+    "  langevin train --data photos/ --out runs/b --set data.size=64 --set optimizer.lr=5e-4 --steps 20000\n"
+    "  langevin train --keys                                   (every key of --set and --config)\n"
+    "Training ends by --steps or --minutes, whichever is given; with both, by what comes first.\n"
+    "Ctrl-C saves and ends; --resume goes on as if nothing had happened.";
+
+void declare(CLI::App& app, TrainOptions& o) {
+  app.add_option("--data", o.data, "pictures: a folder, .tar, .tar.gz, .zip, IDX, CIFAR, .npy or .npz");
+  app.add_option("--out", o.out, "run folder to make, or to continue with --resume");
+  auto* preset = app.add_option("--preset", o.preset, "tiny, small (default) or ddpm-cifar10");
+  app.add_option("--config", o.config, "TOML file of keys; its key `preset` is applied first")
+      ->excludes(preset);
+  app.add_option("--set", o.set, "KEY=VALUE, one key of the configuration (repeatable)")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  app.add_option("--steps", o.steps, "optimizer steps in all");
+  app.add_option("--minutes", o.minutes, "minutes of training in all");
+  app.add_option("--batch", o.batch, "images a step");
+  app.add_option("--precision", o.precision, "auto, fp32 or bf16");
+  app.add_option("--device", o.device, "auto, cpu or cuda");
+  app.add_option("--threads", o.threads, "threads of computation; 0: one a core");
+  app.add_option("--seed", o.seed, "seed of weights, order, noise and augmentation");
+  app.add_flag("--resume", o.resume, "continue the run folder from its newest whole checkpoint");
+  app.add_flag("--keys", o.keys, "list all configuration keys with default, range and meaning");
+  add_common(app, o.common);
+  app.footer(kExamples);
+}
+
+/// Values by key, as --set takes them.
+void apply_direct(Schema& schema, const TrainOptions& o) {
+  const auto number = [&](const char* key, const auto& value) {
+    if (value) schema.set(fmt::format("{}={}", key, *value));
+  };
+  const auto text = [&](const char* key, const std::string& value) {
+    if (!value.empty()) schema.set(fmt::format("{}={}", key, nlohmann::json(value).dump()));
+  };
+  text("data.path", o.data);
+  number("train.steps", o.steps);
+  number("train.minutes", o.minutes);
+  number("train.batch", o.batch);
+  text("train.precision", o.precision);
+  text("train.device", o.device);
+  number("train.threads", o.threads);
+  number("train.seed", o.seed);
+}
+
+/// The preset that a configuration starts from: its own key `preset`, else the default.
+std::string preset_of(const std::string& toml, const std::string& source) {
+  TrainJob any;
+  any.recipe.preset.clear();
+  job_schema(any).load_toml(toml, source);
+  return any.recipe.preset.empty() ? Recipe{}.preset : any.recipe.preset;
+}
+
+/// Preset or the run's own configuration, then --config, --set and the options, each over the one before.
+/// Where something of these says when training ends, what stood there before does not count.
+TrainJob make_job(const TrainOptions& o) {
+  TrainJob job;
+  std::string config;
+  if (o.resume) {
+    const fs::path path = fs::path(o.out) / "config.toml";
+    check(fs::exists(path), o.out,
+          "there is no run to resume (no config.toml); leave --resume out to start one");
+    const std::string own = read_file(path, kConfigLimit);
+    job = preset_job(preset_of(own, path.string()));
+    job_schema(job).load_toml(own, path.string());
+  }
+  if (!o.config.empty()) config = read_file(o.config, kConfigLimit);
+  if (!o.resume) {
+    job = preset_job(!o.preset.empty()   ? o.preset
+                     : !o.config.empty() ? preset_of(config, o.config)
+                                         : Recipe{}.preset);
+  }
+  const int64_t steps = std::exchange(job.recipe.steps, 0);
+  const double minutes = std::exchange(job.recipe.minutes, 0);
+  Schema schema = job_schema(job);
+  if (!o.config.empty()) schema.load_toml(config, o.config);
+  for (const std::string& assignment : o.set) schema.set(assignment);
+  apply_direct(schema, o);
+  if (job.recipe.steps == 0 && job.recipe.minutes == 0) {
+    job.recipe.steps = steps;
+    job.recipe.minutes = minutes;
+  }
+  return job;
+}
+
+void check_out(const TrainOptions& o) {
+  if (o.resume || !fs::exists(o.out)) return;
+  check(fs::is_directory(o.out), o.out, "exists and is no folder; give another --out");
+  check(fs::is_empty(o.out), o.out,
+        "the run folder exists already; continue it with --resume, or give another --out");
+}
+
+void list_keys(const TrainOptions& o) {
+  TrainJob job = preset_job(o.preset.empty() ? Recipe{}.preset : o.preset);
+  const Schema schema = job_schema(job);
+  if (o.common.json) return print_json(schema.to_json());
+  print(schema.describe());
+}
+
+nlohmann::json to_json(const TrainResult& r) {
+  const double rate = r.seconds > 0 ? static_cast<double>(r.images) / r.seconds : 0;
+  return {{"run", r.run.string()},    {"model", r.model.string()}, {"steps", r.steps}, {"images", r.images},
+          {"seconds", r.seconds},     {"images_per_second", rate}, {"loss", r.loss},   {"skipped", r.skipped},
+          {"rollbacks", r.rollbacks}, {"ended_by", r.ended_by}};
+}
+
+}  // namespace
+
+void train_verb(const Arguments& arguments) {
+  TrainOptions o;
+  CLI::App app("Train a diffusion model on pictures.", "langevin train");
+  declare(app, o);
+  if (!parse(app, arguments)) return;
+  if (o.keys) return list_keys(o);
+  if (o.out.empty()) fail_usage("needs --out RUN, the folder to write to");
+  if (o.resume && !o.preset.empty())
+    fail_usage("--preset cannot change with --resume; use --set for single keys");
+  check_out(o);
+  const TrainJob job = make_job(o);
+  if (job.data.empty())
+    fail_usage("needs --data PATH: a folder of pictures, an archive, IDX, CIFAR, .npy or .npz");
+  check(fs::exists(job.data), job.data, "no such data; give a folder of pictures or an archive with --data");
+  check_recipe(job.recipe);
+
+  Console console(o.common.level());
+  const TorchWing& wing = torch_wing(job.recipe.capability);
+  const StopSignal stop;
+  const TrainResult result = wing.train(job, o.out, o.resume, console, stop);
+  if (o.common.json) return print_json(to_json(result));
+  console.info(fmt::format("{}: {} steps, {} images, {}; loss {:.4f}", result.run.string(), result.steps,
+                           result.images, format_duration(result.seconds), result.loss));
+  if (result.ended_by == "signal") {
+    console.info(
+        fmt::format("stopped; continue with: langevin train --out {} --resume", result.run.string()));
+  } else {
+    console.info(
+        fmt::format("sample it with: langevin sample {} --out out --grid grid.png", result.run.string()));
+  }
+}
+
+}  // namespace langevin::cli

@@ -1,0 +1,83 @@
+#include "langevin/cli/wing.h"
+
+#include <dlfcn.h>
+#include <hwy/highway.h>
+#include <hwy/targets.h>
+
+#include <cstdlib>
+#include <system_error>
+
+#include "langevin/core/names.h"
+
+namespace langevin {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kLibrary = "liblangevin_torch.so";
+constexpr const char* kVariable = "ATEN_CPU_CAPABILITY";
+
+bool processor_has(int64_t target) { return (hwy::SupportedTargets() & target) != 0; }
+
+/// libtorch reads the variable once, while it loads: it must stand before.
+void choose_capability(const std::string& capability) {
+  const bool asked = capability != "auto";
+  if (!asked && std::getenv(kVariable) != nullptr) return;
+  const bool lacks = (capability == "avx512" && !processor_has(HWY_AVX3)) ||
+                     (capability == "avx2" && !processor_has(HWY_AVX2));
+  if (lacks) {
+    fail(
+        "train.capability: this processor has no {}; --set train.capability={} (results differ in the last "
+        "bits)",
+        capability, best_capability());
+  }
+  ::setenv(kVariable, (asked ? capability : best_capability()).c_str(), 1);
+}
+
+/// Beside the command, or in the lib folder next to its bin.
+fs::path find_library() {
+  std::error_code error;
+  const fs::path self = fs::read_symlink("/proc/self/exe", error);
+  if (error) return kLibrary;  // no such link on this system: the loader's own search path
+  const fs::path beside = self.parent_path() / kLibrary;
+  if (fs::exists(beside, error)) return beside;
+  const fs::path installed = self.parent_path().parent_path() / "lib" / kLibrary;
+  if (fs::exists(installed, error)) return installed;
+  fail(
+      "built without libtorch: {} is absent, and training and sampling need it; install libtorch-dev and "
+      "build with "
+      "-DLANGEVIN_TORCH=ON",
+      beside.string());
+}
+
+const TorchWing& load(const std::string& capability) {
+  const fs::path path = find_library();
+  choose_capability(capability);
+  void* library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  if (library == nullptr) {
+    const char* reason = ::dlerror();
+    fail("{} does not load: {}", path.string(), one_line(reason == nullptr ? "unknown reason" : reason));
+  }
+  using Entry = const TorchWing* (*)();
+  const auto entry = reinterpret_cast<Entry>(::dlsym(library, "langevin_torch_wing"));
+  check(entry != nullptr, path.string(), "is not the libtorch wing of langevin; build again");
+  const TorchWing* wing = entry();
+  check(wing->version == TorchWing::current, path.string(),
+        "has version {}, the command {}; build both again", wing->version, TorchWing::current);
+  return *wing;
+}
+
+}  // namespace
+
+std::string best_capability() {
+  if (processor_has(HWY_AVX3)) return "avx512";
+  if (processor_has(HWY_AVX2)) return "avx2";
+  return "default";
+}
+
+const TorchWing& torch_wing(const std::string& capability) {
+  static const TorchWing& wing = load(capability);
+  return wing;
+}
+
+}  // namespace langevin
