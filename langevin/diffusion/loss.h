@@ -18,12 +18,11 @@
 namespace langevin {
 
 struct LossWeightConfig {
-  /// none          1 in the space of the prediction
-  /// min_snr_gamma min(SNR, gamma) on x_0 (Hang et al. 2023, arXiv:2303.09556, section 3.4): min(SNR, gamma)
-  /// / SNR on
-  ///               eps, min(SNR, gamma) / (SNR + 1) on v
-  /// p2            1 / (k + SNR)^gamma on eps (Choi et al. 2022, arXiv:2204.00227, eq. 8, with lambda = 1 for
-  ///               L_simple), taken over to x_0 and v as above so that the objective is the same
+  /// none           1 in the space of the prediction
+  /// min_snr_gamma  min(SNR, gamma) on x_0, so min(SNR, gamma) / SNR on eps and min(SNR, gamma) / (SNR + 1)
+  ///                on v (Hang et al. 2023, arXiv:2303.09556, section 3.4)
+  /// p2             1 / (k + SNR)^gamma on eps, taken over to x_0 and v as above, so that the objective is
+  ///                the same (Choi et al. 2022, arXiv:2204.00227, section 3)
   std::string kind = "none";
   double min_snr_gamma = 5;  // > 0
   double p2_k = 1;           // > 0

@@ -1,8 +1,8 @@
 // Noise schedules (contract 4): how much of the data is left, and how much noise has come in, at each
 // timestep.
 //
-//   x_t = alpha_t x_0 + sigma_t eps,   alpha_t = sqrt(alphas_cumprod[t]),  sigma_t = sqrt(1 -
-//   alphas_cumprod[t])
+//   x_t = alpha_t x_0 + sigma_t eps
+//   alpha_t = sqrt(alphas_cumprod[t]),   sigma_t = sqrt(1 - alphas_cumprod[t])
 //
 // (Ho et al. 2020, "Denoising Diffusion Probabilistic Models", arXiv:2006.11239, eq. 4.) Timesteps count from
 // 0 as in diffusers: index t holds the paper's step t+1, and t = -1 stands for clean data (alpha = 1, sigma =
@@ -21,15 +21,15 @@ namespace langevin {
 
 class Schema;  // core/config.h
 
-/// Everything that defines a schedule; what a model file stores.
+/// Everything that defines a schedule; what a model file stores. `kind` says what the betas are.
 struct ScheduleConfig {
-  /// linear         betas = linspace(beta_start, beta_end)                              (2006.11239, section
-  /// 4) scaled_linear  betas = linspace(sqrt(beta_start), sqrt(beta_end))^2                (latent diffusion,
-  /// 2112.10752) cosine         alphas_cumprod(u) = cos^2((u + 0.008) / 1.008 * pi/2), betas <= 0.999
-  /// (2102.09672, eq. 17);
-  ///                squaredcos_cap_v2 is diffusers' name for it and means the same
-  /// sigmoid        betas = sigmoid(linspace(-6, 6)) (beta_end - beta_start) + beta_start   (GeoDiff,
-  /// 2203.02923) explicit       the field betas
+  /// linear         linspace(beta_start, beta_end)                     (2006.11239, section 4)
+  /// scaled_linear  linspace(sqrt(beta_start), sqrt(beta_end))^2       (latent diffusion, 2112.10752)
+  /// sigmoid        beta_start + (beta_end - beta_start) sigmoid(linspace(-6, 6))   (GeoDiff, 2203.02923)
+  /// cosine         1 - f(t+1) / f(t), at most 0.999, where f(t) = cos^2((t/T + 0.008) / 1.008 pi/2) is
+  ///                alphas_cumprod up to a factor (2102.09672, eq. 17); diffusers' squaredcos_cap_v2 is the
+  ///                same
+  /// explicit       the field betas
   std::string kind = "linear";
   int64_t timesteps = 1000;  // T, 1 to 1,000,000
   double beta_start = 1e-4;  // in (0, 1]; linear, scaled_linear and sigmoid only
@@ -83,7 +83,7 @@ class Schedule {
   double log_snr(int64_t t) const;    // natural logarithm of snr
 
   /// Amplitudes at each sample's t in [-1, T-1]. Between integers log alphas_cumprod is interpolated linearly
-  /// (as DPM-Solver does, 2206.00927, appendix D.1); beside a zero, alpha itself is.
+  /// (as DPM-Solver does, 2206.00927); beside a zero, alpha itself is.
   Level level(double t) const;
   Level level(std::span<const int64_t> t) const;
   Level level(std::span<const double> t) const;

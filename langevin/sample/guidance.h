@@ -11,8 +11,8 @@ namespace langevin {
 
 struct GuidanceConfig {
   double scale = 1;  // g = 1 + w of the paper: 0 unconditional, 1 conditional, above 1 stronger
-  int64_t null_label =
-      -1;  // the class that stands for "none"; -1: the network is called without labels for that
+  /// The class that stands for "none"; -1: the network is called without labels for that.
+  int64_t null_label = -1;
 };
 
 /// unconditional + scale (conditional - unconditional): eq. 6 with scale = 1 + w. Being linear it may be

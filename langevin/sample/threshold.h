@@ -39,8 +39,8 @@ template <Array A>
 A dynamic_threshold(const A& x0, const ThresholdConfig& config) {
   std::vector<double> lo, hi, scale;
   for (double s : abs_quantile(x0, config.quantile)) {
-    s = s >= config.range ? std::min(s, config.max)
-                          : config.range;  // also where s is NaN: it stays visible in x0
+    if (!(s >= config.range)) s = config.range;  // also where s is NaN: that stays visible in x0
+    s = std::min(s, config.max);
     lo.push_back(-s);
     hi.push_back(s);
     scale.push_back(config.range / s);
