@@ -133,8 +133,8 @@ TEST(Schedule, LevelsBetweenTimesteps) {
   const Schedule schedule = make("linear");
   EXPECT_EQ(schedule.level(17.0).alpha[0], schedule.alpha(17));
   EXPECT_EQ(schedule.level(-1.0).sigma[0], 0);
-  const double half = schedule.level(17.5).alpha[0];
-  EXPECT_NEAR(half * half, schedule.alpha(17) * schedule.alpha(18), 1e-15);  // the geometric mean
+  const double quarter = schedule.level(17.25).alpha[0];  // a geometric mean, nearer to 17
+  EXPECT_NEAR(quarter, std::pow(schedule.alpha(17), 0.75) * std::pow(schedule.alpha(18), 0.25), 1e-15);
   const Schedule zero = make("linear", 1000, true);
   EXPECT_NEAR(zero.level(998.5).alpha[0], zero.alpha(998) / 2, 1e-15);
   const std::vector<int64_t> t{0, 999};
