@@ -14,4 +14,15 @@ namespace langevin {
 inline at::IntArrayRef sizes(const Shape& shape) { return {shape.data(), shape.size()}; }
 inline Shape shape_of_tensor(const at::Tensor& tensor) { return tensor.sizes().vec(); }
 
+/// Runs f; an error of libtorch becomes one of ours: its first line, without the stack.
+template <class F>
+auto with_own_errors(F&& f) {
+  try {
+    return f();
+  } catch (const c10::Error& e) {
+    const std::string text = e.what_without_backtrace();
+    throw Error("libtorch: " + text.substr(0, text.find('\n')));
+  }
+}
+
 }  // namespace langevin

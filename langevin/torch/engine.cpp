@@ -32,10 +32,17 @@ class TorchEngine final : public Engine {
           "needs one timestep per sample ({}), got {}", x.batch(), t.size());
     check_labels(labels, x.batch());
     const TorchArray in = to_torch(x, device_);
-    return to_host({network_(in.value, timestep_tensor(t, device_), label_tensor(labels, device_), {})});
+    return with_own_errors([&] {
+      return to_host({network_(in.value, timestep_tensor(t, device_), label_tensor(labels, device_), {})});
+    });
   }
 
   HostArrayF sample(const SampleRequest& request, const Observer<HostArrayF>& observer) override {
+    return with_own_errors([&] { return run(request, observer); });
+  }
+
+ private:
+  HostArrayF run(const SampleRequest& request, const Observer<HostArrayF>& observer) {
     const at::NoGradGuard no_grad;
     const Shape shape = nn::input_shape(spec_.network, request.count);
     if (!request.labels.empty()) check_labels(request.labels, request.count);
@@ -59,7 +66,6 @@ class TorchEngine final : public Engine {
     return to_host(run_sampler(request.sampler, denoiser, schedule_, x_T, context));
   }
 
- private:
   void check_input(const HostArrayF& x) const {
     const Shape want = nn::input_shape(spec_.network, x.batch());
     check(x.shape().size() == 4 && x.shape()[1] == want[1] && x.batch() > 0, "forward",
@@ -87,7 +93,7 @@ class TorchEngine final : public Engine {
 }  // namespace
 
 std::unique_ptr<Engine> open_torch_engine(ModelFile model, const EngineOptions& options) {
-  return std::make_unique<TorchEngine>(std::move(model), options);
+  return with_own_errors([&] { return std::make_unique<TorchEngine>(std::move(model), options); });
 }
 
 }  // namespace langevin

@@ -41,7 +41,7 @@ struct Normalised {
   at::Tensor y, mean, rstd;
 };
 
-/// x channels-last, modulation (N,2C) fp32 contiguous or undefined.
+/// x channels-last, modulation (N,2C) fp32 contiguous or empty.
 Normalised forward(const at::Tensor& x, const at::Tensor& gamma, const at::Tensor& beta,
                    const at::Tensor& modulation, const nn::GroupNorm& c) {
   const auto floats = x.options().dtype(at::kFloat).memory_format(c10::nullopt);
@@ -53,7 +53,7 @@ Normalised forward(const at::Tensor& x, const at::Tensor& gamma, const at::Tenso
     a.x = data<T>(x);
     a.gamma = data<float>(gamma);
     a.beta = data<float>(beta);
-    if (modulation.defined()) {
+    if (modulation.numel() > 0) {
       a.scale = data<float>(modulation);
       a.shift = a.scale + x.size(1);
       a.modulation_stride = 2 * x.size(1);
@@ -86,7 +86,7 @@ struct FusedGroupNorm : torch::autograd::Function<FusedGroupNorm> {
                           context->saved_data["silu"].toBool()};
     const at::Tensor dy = channels_last(gradients[0]);
     const at::Tensor dx = at::empty_like(x), dgamma = at::empty_like(gamma), dbeta = at::empty_like(beta);
-    const at::Tensor dmodulation = modulation.defined() ? at::empty_like(modulation) : at::Tensor();
+    const at::Tensor dmodulation = modulation.numel() > 0 ? at::empty_like(modulation) : at::Tensor();
     with_element_type(x, [&](auto element) {
       using T = decltype(element);
       GroupNormBackward<T> a;
@@ -99,7 +99,7 @@ struct FusedGroupNorm : torch::autograd::Function<FusedGroupNorm> {
       a.dx = data<T>(dx);
       a.dgamma = data<float>(dgamma);
       a.dbeta = data<float>(dbeta);
-      if (modulation.defined()) {
+      if (modulation.numel() > 0) {
         a.scale = data<float>(modulation);
         a.shift = a.scale + x.size(1);
         a.modulation_stride = a.gradient_stride = 2 * x.size(1);
@@ -160,8 +160,9 @@ at::Tensor fused_group_norm(const at::Tensor& x, const at::Tensor& gamma, const 
   if (!x.device().is_cpu() || x.scalar_type() == at::kDouble)
     return aten_group_norm(x, gamma, beta, scale_shift, c);
   const at::Tensor input = channels_last(x);
+  // A differentiable function takes no undefined tensor: none is an empty one.
   const at::Tensor modulation =
-      scale_shift.defined() ? scale_shift.to(at::kFloat).contiguous() : at::Tensor();
+      scale_shift.defined() ? scale_shift.to(at::kFloat).contiguous() : at::empty({0}, at::kFloat);
   if (!at::GradMode::is_enabled()) return forward(input, gamma, beta, modulation, c).y;
   return FusedGroupNorm::apply(input, gamma, beta, modulation, c.groups, c.eps, c.silu);
 }

@@ -143,9 +143,12 @@ nlohmann::json bench(const BenchRequest& request, Console& console, const StopSi
   console.info("measuring the machine's convolution rate");
   const Roofline roofline = measure_roofline(static_cast<int>(setup.threads));
   console.info(fmt::format("measuring {} for {:.0f} s", request.what, request.seconds));
-  if (request.what == "train") return bench_train(request, setup, roofline, stop);
-  check(request.what == "sample", "bench", "knows train, sample and roofline, not '{}'", request.what);
-  return bench_sample(request, setup, roofline, stop);
+  check(request.what == "train" || request.what == "sample", "bench",
+        "knows train, sample and roofline, not '{}'", request.what);
+  return with_own_errors([&] {
+    return request.what == "train" ? bench_train(request, setup, roofline, stop)
+                                   : bench_sample(request, setup, roofline, stop);
+  });
 }
 
 }  // namespace langevin

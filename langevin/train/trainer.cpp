@@ -322,7 +322,7 @@ TrainResult train(const TrainJob& job, const fs::path& run, bool resume, Console
                   const StopSignal& stop) {
   check_recipe(job.recipe);
   check_run_folder(run, resume);
-  return Trainer(job, run, resume, console, stop).run();
+  return with_own_errors([&] { return Trainer(job, run, resume, console, stop).run(); });
 }
 
 }  // namespace langevin
