@@ -57,9 +57,8 @@ void bench_verb(const Arguments& arguments) {
   preset(o.preset);  // an unknown name is an error before libtorch is loaded
 
   Console console(common.level());
-  const TorchWing& wing = torch_wing("auto");
   const StopSignal stop;
-  const nlohmann::json result = wing.bench(o, console, stop);
+  const nlohmann::json result = torch_wing("auto").bench(o, console, stop);
   if (common.json) return print_json(result);
   std::string text;
   print_flat(result, "", text);

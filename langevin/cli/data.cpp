@@ -16,7 +16,7 @@ constexpr const char* kExamples =
     "  langevin data emoji --out data/faces --groups smileys --size 32 --background '#ffffff'\n"
     "  langevin data digits --out data/digits --count 10000\n"
     "  langevin data get mnist --out data/mnist\n"
-    "langevin data emoji --help (and so on) explains each.";
+    "langevin data emoji --help (and so on) explains each; all take --json and --quiet.";
 
 struct DataOptionsAll {
   EmojiOptions emoji;

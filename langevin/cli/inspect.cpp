@@ -132,14 +132,25 @@ std::string labels_text(const ModelSpec& spec) {
   return text + (spec.labels.size() > kShown ? ", ...\n" : "\n");
 }
 
-std::string json_lines(const std::string& heading, const nlohmann::json& object) {
-  std::string text;
+/// A line for each value; those of nested objects by dotted keys.
+void add_lines(const nlohmann::json& object, const std::string& prefix, std::vector<std::string>& lines) {
   for (const auto& [key, value] : object.items()) {
-    const std::string shown = value.is_string()
-                                  ? value.get<std::string>()
-                                  : value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
-    text += fmt::format("{:<12} {}: {}\n", text.empty() ? heading : "", one_line(key), one_line(shown));
+    if (value.is_object()) {
+      add_lines(value, prefix + key + ".", lines);
+    } else {
+      const std::string shown = value.is_string()
+                                    ? value.get<std::string>()
+                                    : value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace);
+      lines.push_back(fmt::format("{}: {}", one_line(prefix + key), one_line(shown)));
+    }
   }
+}
+
+std::string json_lines(const std::string& heading, const nlohmann::json& object) {
+  std::vector<std::string> lines;
+  add_lines(object, "", lines);
+  std::string text;
+  for (const std::string& line : lines) text += fmt::format("{:<12} {}\n", text.empty() ? heading : "", line);
   return text;
 }
 

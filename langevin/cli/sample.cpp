@@ -294,13 +294,13 @@ void sample_verb(const Arguments& arguments) {
     fail_usage("--forward is part of the animation: give --animate FILE.gif too");
   check_backend(o.backend);
 
+  const StopSignal stop;
   ModelFile model = open_model(o.model);
   const ModelSpec spec = model.spec;
   const SamplePlan plan = make_plan(o, model);
   Console console(o.common.level());
   Outputs out = open_outputs(o, plan, spec);
   const auto engine = open_engine(std::move(model), o.backend);
-  const StopSignal stop;
   const auto start = std::chrono::steady_clock::now();
   run(plan, spec, *engine, !o.grid.empty(), out, console, stop);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -153,8 +153,8 @@ void train_verb(const Arguments& arguments) {
   check_recipe(job.recipe);
 
   Console console(o.common.level());
+  const StopSignal stop;  // before the wing loads: a signal from now on ends the run in order
   const TorchWing& wing = torch_wing(job.recipe.capability);
-  const StopSignal stop;
   const TrainResult result = wing.train(job, o.out, o.resume, console, stop);
   if (o.common.json) return print_json(to_json(result));
   console.info(fmt::format("{}: {} steps, {} images, {}; loss {:.4f}", result.run.string(), result.steps,
