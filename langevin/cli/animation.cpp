@@ -32,7 +32,7 @@ HostArrayF first_rows(const HostArrayF& x, int64_t at_most) {
 
 Image compose(const std::vector<Image>& sheet) {
   const Image grid = make_grid(sheet, 0, 1);
-  return upscale_nearest(grid, std::clamp(256 / std::max(grid.width, grid.height), 1, 4));
+  return upscale_nearest(grid, std::clamp(400 / std::max(grid.width, grid.height), 1, 4));
 }
 
 }  // namespace

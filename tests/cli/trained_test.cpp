@@ -32,8 +32,8 @@ class Trained : public CommandLine {
     return r.status == 0 ? r.json() : nlohmann::json::object();
   }
   nlohmann::json sample(const std::string& out, const std::vector<std::string>& more) const {
-    std::vector<std::string> all{"sample", path("run"), "--out", path(out), "--steps",
-                                 "4",      "--threads", "1",     "--json"};
+    std::vector<std::string> all{"sample", path("run"), "--out", path(out), "--threads", "1", "--json"};
+    if (std::find(more.begin(), more.end(), "--steps") == more.end()) all.insert(all.end(), {"--steps", "4"});
     all.insert(all.end(), more.begin(), more.end());
     const Result r = langevin(all);
     EXPECT_EQ(r.status, 0) << r.err;
