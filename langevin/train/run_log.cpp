@@ -74,6 +74,7 @@ RunLog::RunLog(const std::filesystem::path& run, bool resume, int64_t step) : ru
       json line = json::parse(text, nullptr, false);
       if (line.is_discarded() || !line.contains("step") || number(line, "step") > static_cast<double>(step))
         break;
+      if (line.value("partial", false)) continue;
       kept += text + "\n";
       lines_.push_back(std::move(line));
     }

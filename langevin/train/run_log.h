@@ -28,7 +28,7 @@ LogInterval log_interval_from_json(const nlohmann::json& json);
 class RunLog {
  public:
   /// Opens or continues the log of a run. On resume lines beyond `step` (of a run that was killed after its
-  /// last checkpoint) are dropped.
+  /// last checkpoint) and lines marked "partial" are dropped.
   RunLog(const std::filesystem::path& run, bool resume, int64_t step);
 
   /// Appends one line: the interval's means with `extra` (step, images, lr, ...). Error on a full disk.

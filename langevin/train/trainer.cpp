@@ -117,7 +117,7 @@ class Trainer {
                       fmt::format("loss {:.4f}", shown_loss_));
       state_.seconds = elapsed();
       reason = finished();
-      if (state_.step % log_every == 0 || !reason.empty()) write_log(reason.empty());
+      if (state_.step % log_every == 0 || !reason.empty()) write_log();
       if (reason.empty()) occasionally();
     }
     progress.finish();
@@ -196,8 +196,9 @@ class Trainer {
     state_.position = loader_->position();
     ++state_.step;
     shown_loss_ = state_.step == 1 ? loss : 0.95 * shown_loss_ + 0.05 * loss;
-    if (bad_steps_ == 1 && state_.skipped == 1)
+    if (state_.skipped == 1 && bad_steps_ == 1) {
       console_.warn(fmt::format("step {}: the gradient is not finite; the step is skipped", state_.step));
+    }
     if (bad_steps_ >= r.max_bad_steps) roll_back();
   }
 
@@ -219,21 +220,24 @@ class Trainer {
     bad_steps_ = 0;
   }
 
-  void write_log(bool clear) {
+  /// One line of the log. The last line of a run may cover less than a whole interval: it is marked, and a
+  /// resumed run drops it and goes on with the interval, so that its log is that of a run never stopped.
+  void write_log() {
+    const bool partial = state_.step % log_every != 0;
     const double seconds = elapsed();
-    const double rate = static_cast<double>(state_.position - images_at_interval_) /
-                        std::max(1e-9, seconds - interval_start_);
+    const double passed = std::max(1e-9, seconds - interval_start_);
     result_loss_ = state_.interval.mean_loss();
-    // A line cut short by the end of a run is written again, whole, when the run is resumed.
-    if (!clear && state_.step % log_every != 0) return;
-    log_->write(state_.interval,
-                {{"step", state_.step},
-                 {"images", state_.position},
-                 {"seconds", seconds},
-                 {"images_per_second", rate},
-                 {"lr", learning_rate(job_.recipe.optimizer, state_.step - 1, progress_share())},
-                 {"skipped", state_.skipped},
-                 {"rollbacks", state_.rollbacks}});
+    nlohmann::json line{
+        {"step", state_.step},
+        {"images", state_.position},
+        {"seconds", seconds},
+        {"images_per_second", static_cast<double>(state_.position - images_at_interval_) / passed},
+        {"lr", learning_rate(job_.recipe.optimizer, state_.step - 1, progress_share())},
+        {"skipped", state_.skipped},
+        {"rollbacks", state_.rollbacks}};
+    if (partial) line["partial"] = true;
+    log_->write(state_.interval, line);
+    if (partial) return;
     state_.interval = {};
     interval_start_ = seconds;
     images_at_interval_ = state_.position;

@@ -1,0 +1,319 @@
+// Training as a whole, in this process: resume, skipped steps, damaged checkpoints, divergence.
+#include "langevin/train/trainer.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <fstream>
+#include <limits>
+
+#include "langevin/core/atomic_file.h"
+#include "langevin/data/digits.h"
+#include "langevin/model/model_file.h"
+#include "langevin/torch/interpreter.h"
+#include "langevin/train/checkpoint.h"
+#include "langevin/train/optimizer.h"
+#include "langevin/train/schedule_lr.h"
+
+namespace langevin {
+namespace {
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+class Training : public testing::Test {
+ protected:
+  void SetUp() override {
+    folder_ = fs::path(testing::TempDir()) /
+              ("train_" + std::string(testing::UnitTest::GetInstance()->current_test_info()->name()));
+    fs::remove_all(folder_);
+    fs::create_directories(folder_);
+    DigitsOptions digits;
+    digits.out = folder_ / "digits";
+    digits.count = 60;
+    digits.size = 12;
+    digits.format = "idx";
+    try {
+      make_digits(digits, console_);
+    } catch (const Error& e) {
+      GTEST_SKIP() << e.what();
+    }
+    job_ = preset_job("tiny");
+    job_.data = digits.out.string();
+    job_.recipe.network.channels = {8, 16};
+    job_.recipe.network.dropout = 0.1;
+    job_.recipe.batch = 8;
+    job_.recipe.minutes = 0;
+    job_.recipe.steps = 12;
+    job_.recipe.sample_count = 0;
+    job_.recipe.precision = "fp32";
+    job_.recipe.threads = 1;
+    job_.recipe.seed = 4;
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  TrainResult run(const std::string& name, const TrainJob& job, bool resume = false) {
+    return train(job, folder_ / name, resume, console_, stop_);
+  }
+
+  std::vector<float> weights(const std::string& name) const {
+    const ModelFile model = open_model(folder_ / name);
+    std::vector<float> all;
+    for (const auto& tensor : model.file.names()) {
+      const HostArrayF values = model.file.to_float(tensor);
+      all.insert(all.end(), values.data().begin(), values.data().end());
+    }
+    return all;
+  }
+
+  std::vector<json> log(const std::string& name) const {
+    std::ifstream stream(folder_ / name / "log.jsonl");
+    std::vector<json> lines;
+    for (std::string line; std::getline(stream, line);) {
+      json entry = json::parse(line);
+      entry.erase("seconds");
+      entry.erase("images_per_second");
+      lines.push_back(entry);
+    }
+    return lines;
+  }
+
+  Console console_{Console::Level::quiet};
+  StopSignal stop_;
+  fs::path folder_;
+  TrainJob job_;
+};
+
+TEST_F(Training, ResumeGivesTheSameBitsAsARunThatWasNeverStopped) {
+  job_.recipe.steps = 110;
+  const TrainResult whole = run("whole", job_);
+  EXPECT_EQ(whole.steps, 110);
+  EXPECT_EQ(whole.ended_by, "steps");
+  TrainJob part = job_;
+  part.recipe.steps = 37;  // between two lines of the log
+  run("parts", part);
+  part.recipe.steps = 75;
+  run("parts", part, true);
+  run("parts", job_, true);
+  EXPECT_EQ(weights("parts"), weights("whole"));
+  EXPECT_EQ(log("parts"), log("whole"));
+  EXPECT_EQ(log("whole").size(), 3U);  // at 50, 100 and, partial, at the end
+}
+
+TEST_F(Training, AccumulationEqualsALargerBatch) {
+  job_.recipe.network.dropout = 0;
+  job_.recipe.steps = 3;
+  job_.recipe.batch = 16;
+  run("large", job_);
+  job_.recipe.batch = 8;
+  job_.recipe.accumulation = 2;
+  run("parts", job_);
+  const auto a = weights("large"), b = weights("parts");
+  for (size_t i = 0; i < a.size(); ++i) ASSERT_NEAR(a[i], b[i], 2e-4);
+}
+
+TEST_F(Training, LearnsAndSgdToo) {
+  job_.recipe.steps = 150;
+  job_.recipe.optimizer.warmup = 10;
+  run("adamw", job_);
+  const auto lines = log("adamw");
+  EXPECT_LT(lines.back()["loss"].get<double>(), 0.8 * lines.front()["loss"].get<double>());
+  job_.recipe.optimizer.name = "sgd";
+  job_.recipe.optimizer.lr = 0.02;
+  run("sgd", job_);
+  EXPECT_LT(log("sgd").back()["loss"].get<double>(), log("sgd").front()["loss"].get<double>());
+}
+
+TEST_F(Training, Bf16FollowsFp32) {
+  job_.recipe.steps = 100;
+  run("fp32", job_);
+  job_.recipe.precision = "bf16";
+  run("bf16", job_);
+  EXPECT_NEAR(log("bf16").back()["loss"].get<double>(), log("fp32").back()["loss"].get<double>(), 0.05);
+}
+
+TEST_F(Training, LogHasLossByQuartileAndTheRunFolderIsComplete) {
+  job_.recipe.steps = 50;
+  run("run", job_);
+  const json line = log("run").at(0);
+  EXPECT_EQ(line["loss_by_quartile"].size(), 4U);
+  for (const char* file :
+       {"config.toml", "log.jsonl", "loss.svg", "model.safetensors", "events.out.tfevents.langevin"}) {
+    EXPECT_TRUE(fs::exists(folder_ / "run" / file)) << file;
+  }
+  TrainJob read = preset_job("tiny");
+  Schema schema = job_schema(read);
+  schema.load_toml(read_file(folder_ / "run" / "config.toml", 1 << 20), "config.toml");
+  EXPECT_EQ(read.recipe.precision, "fp32");
+  EXPECT_EQ(read.recipe.threads, 1);
+}
+
+TEST_F(Training, CheckpointsBeyondTheNewestAreRemoved) {
+  job_.recipe.checkpoint_steps = 2;
+  job_.recipe.checkpoint_keep = 2;
+  run("run", job_);
+  const auto kept = list_checkpoints(folder_ / "run");
+  ASSERT_EQ(kept.size(), 2U);
+  EXPECT_EQ(kept.back(), checkpoint_path(folder_ / "run", 12));
+}
+
+void flip_a_bit(const fs::path& path, double where) {
+  std::fstream file(path, std::ios::in | std::ios::out | std::ios::binary);
+  const auto at = static_cast<std::streamoff>(where * static_cast<double>(fs::file_size(path)));
+  file.seekg(at);
+  const char byte = static_cast<char>(file.get() ^ 4);
+  file.seekp(at);
+  file.put(byte);
+}
+
+TEST_F(Training, ADamagedCheckpointIsPassedOver) {
+  job_.recipe.checkpoint_steps = 4;
+  run("run", job_);
+  const auto expected = weights("run");
+  flip_a_bit(checkpoint_path(folder_ / "run", 12), 0.7);
+  const fs::path cut = checkpoint_path(folder_ / "run", 8);
+  EXPECT_EQ(newest_checkpoint(folder_ / "run", console_), cut);
+  fs::resize_file(cut, fs::file_size(cut) / 2);
+  EXPECT_EQ(newest_checkpoint(folder_ / "run", console_), checkpoint_path(folder_ / "run", 4));
+  run("run", job_, true);  // from step 4 to 12 again
+  EXPECT_EQ(weights("run"), expected);
+  for (const auto& path : list_checkpoints(folder_ / "run")) flip_a_bit(path, 0.5);
+  EXPECT_THROW(run("run", job_, true), Error);
+}
+
+TEST_F(Training, ARunFolderIsNotOverwritten) {
+  run("run", job_);
+  try {
+    run("run", job_);
+    FAIL();
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("--resume"), std::string::npos);
+  }
+  EXPECT_THROW(run("nothing", job_, true), Error);
+}
+
+TEST_F(Training, ResumeRefusesAnotherNetwork) {
+  run("run", job_);
+  job_.recipe.network.channels = {8, 24};
+  job_.recipe.steps = 20;
+  EXPECT_THROW(run("run", job_, true), Error);
+}
+
+TEST_F(Training, DivergenceEndsWithAMessageAndWholeCheckpoints) {
+  job_.recipe.optimizer.lr = 100;
+  job_.recipe.optimizer.name = "sgd";
+  job_.recipe.optimizer.warmup = 0;
+  job_.recipe.optimizer.clip_norm = 0;
+  job_.recipe.max_bad_steps = 3;
+  job_.recipe.steps = 2000;
+  try {
+    run("run", job_);
+    FAIL() << "a learning rate of 100 should diverge";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("diverges"), std::string::npos) << e.what();
+  }
+  const fs::path last = newest_checkpoint(folder_ / "run", console_);
+  for (const auto& name : SafetensorsFile::open(last).names()) {
+    const HostArrayF tensor = SafetensorsFile::open(last).to_float(name);
+    for (float value : tensor.data()) ASSERT_TRUE(std::isfinite(value)) << name;
+  }
+}
+
+TEST_F(Training, WhatDoesNotFitIsNamed) {
+  TrainJob job = job_;
+  job.data = (folder_ / "absent").string();
+  EXPECT_THROW(run("a", job), Error);
+  job = job_;
+  job.recipe.network.channels = {8, 8, 8, 8, 8};  // 12 pixels cannot be halved four times
+  EXPECT_THROW(run("b", job), Error);
+  EXPECT_FALSE(fs::exists(folder_ / "b"));
+  job = job_;
+  job.recipe.steps = 0;
+  EXPECT_THROW(run("c", job), UsageError);
+}
+
+/// A small store with gradients set by hand.
+struct Bench {
+  TorchNetwork network;
+  Optimizer optimizer;
+  explicit Bench(const OptimizerRecipe& recipe)
+      : network(config(), Precision::fp32, at::kCPU, 0, true), optimizer(recipe, network.store()) {}
+  static nn::NetworkConfig config() {
+    Recipe r = preset("tiny");
+    r.network.channels = {8};
+    return make_network(r, 1, 8, 8, 0);
+  }
+  void set_gradients(float value) {
+    for (auto& p : network.store().parameters()) p.leaf.mutable_grad() = at::full_like(p.leaf, value);
+  }
+};
+
+TEST(Optimizer, ANonFiniteGradientLeavesEveryBitAsItWas) {
+  for (const char* name : {"adamw", "sgd"}) {
+    OptimizerRecipe recipe;
+    recipe.name = name;
+    Bench b(recipe);
+    b.set_gradients(0.1F);
+    b.optimizer.collect(true);
+    b.optimizer.step(1e-3, 1.0, 0.9);
+    const auto before = std::vector<at::Tensor>{b.network.store().flat().clone(), b.optimizer.ema().clone(),
+                                                b.optimizer.m().clone(), b.optimizer.v().clone()};
+    for (float bad : {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
+      b.set_gradients(0.1F);
+      auto& last = b.network.store().parameters().back();
+      last.leaf.mutable_grad().flatten()[0] = bad;
+      b.optimizer.collect(true);
+      EXPECT_FALSE(std::isfinite(b.optimizer.gradient_norm(1.0)));
+      b.optimizer.discard();
+    }
+    EXPECT_TRUE(at::equal(before[0], b.network.store().flat()));
+    EXPECT_TRUE(at::equal(before[1], b.optimizer.ema()));
+    EXPECT_TRUE(at::equal(before[2], b.optimizer.m()));
+    EXPECT_TRUE(at::equal(before[3], b.optimizer.v()));
+    EXPECT_EQ(b.optimizer.updates(), 1);
+  }
+}
+
+TEST(Optimizer, FirstAdamStepMovesEveryWeightByTheLearningRate) {
+  OptimizerRecipe recipe;
+  recipe.weight_decay = 0;
+  Bench b(recipe);
+  const at::Tensor before = b.network.store().flat().clone();
+  b.set_gradients(-0.3F);
+  b.optimizer.collect(true);
+  double elements = 0;
+  for (const auto& p : b.network.store().parameters()) elements += static_cast<double>(p.count);
+  EXPECT_NEAR(b.optimizer.gradient_norm(1.0), 0.3 * std::sqrt(elements), 1e-3);
+  b.optimizer.step(1e-3, 1.0, 0.5);
+  for (const auto& p : b.network.store().parameters()) {
+    const at::Tensor moved =
+        ParameterStore::view_in(b.network.store().flat(), p) - ParameterStore::view_in(before, p);
+    EXPECT_NEAR(moved.min().item<double>(), 1e-3, 1e-6);  // m/sqrt(v) = -1 after bias correction
+    EXPECT_NEAR(moved.max().item<double>(), 1e-3, 1e-6);
+    const at::Tensor ema = ParameterStore::view_in(b.optimizer.ema(), p) - ParameterStore::view_in(before, p);
+    EXPECT_NEAR(ema.mean().item<double>(), 5e-4, 1e-6);
+  }
+}
+
+TEST(LearningRate, WarmsUpThenStaysOrFollowsACosine) {
+  OptimizerRecipe o;
+  o.lr = 2;
+  o.warmup = 4;
+  EXPECT_DOUBLE_EQ(learning_rate(o, 0, 0), 0.5);
+  EXPECT_DOUBLE_EQ(learning_rate(o, 3, 0.1), 2);
+  EXPECT_DOUBLE_EQ(learning_rate(o, 1000, 0.9), 2);
+  o.decay = "cosine";
+  o.final_lr = 0.1;
+  EXPECT_DOUBLE_EQ(learning_rate(o, 10, 0), 2);
+  EXPECT_NEAR(learning_rate(o, 10, 0.5), 2 * 0.55, 1e-12);
+  EXPECT_NEAR(learning_rate(o, 10, 1), 0.2, 1e-12);
+}
+
+TEST(EmaDecay, StartsShort) {
+  EXPECT_DOUBLE_EQ(ema_decay(0.999, true, 0), 0.1);
+  EXPECT_NEAR(ema_decay(0.999, true, 90), 0.91, 1e-12);
+  EXPECT_DOUBLE_EQ(ema_decay(0.999, true, 1'000'000), 0.999);
+  EXPECT_DOUBLE_EQ(ema_decay(0.999, false, 0), 0.999);
+}
+
+}  // namespace
+}  // namespace langevin
