@@ -15,20 +15,21 @@ Recipe tiny() {
   return r;
 }
 
-/// Minutes on a laptop's processor for pictures of about 32 x 32: v-prediction and a cosine schedule learn
-/// fastest, and the learning rate falls to zero over the time given, so that a short run ends settled.
+/// Minutes on a laptop's processor for pictures of about 32 x 32: a network of a million parameters that sees a hundred
+/// images and more a second, v-prediction on a cosine schedule, and a learning rate that falls to zero over the time
+/// given, so that a short run ends settled.
 Recipe small() {
   Recipe r;
   r.preset = "small";
   r.image_size = 32;
-  r.network.channels = {32, 64, 128};
-  r.network.layers = 2;
+  r.network.channels = {32, 64, 64};
+  r.network.layers = 1;
   r.schedule.kind = "cosine";
-  r.loss.kind = "none";
   r.timesteps = "stratified";
-  r.optimizer.lr = 2e-3;
+  r.optimizer.lr = 1.5e-3;
   r.optimizer.decay = "cosine";
   r.optimizer.final_lr = 0.01;
+  r.batch = 32;
   r.minutes = 10;
   return r;
 }

@@ -56,7 +56,7 @@ TEST_F(Trained, ARunFolderHoldsWhatItPromises) {
   EXPECT_EQ(result.at("steps"), 6);
   EXPECT_EQ(result.at("images"), 48);
   EXPECT_EQ(result.at("ended_by"), "steps");
-  for (const std::string name : {"config.toml", "model.safetensors", "checkpoints"}) {
+  for (const std::string name : {"config.toml", "log.jsonl", "loss.svg", "model.safetensors", "checkpoints"}) {
     EXPECT_TRUE(fs::exists(path("run/" + name))) << name;
   }
   // It says of itself what it is, without libtorch.

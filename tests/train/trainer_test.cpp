@@ -212,8 +212,9 @@ TEST_F(Training, DivergenceEndsWithAMessageAndWholeCheckpoints) {
     EXPECT_NE(std::string(e.what()).find("diverges"), std::string::npos) << e.what();
   }
   const fs::path last = newest_checkpoint(folder_ / "run", console_);
-  for (const auto& name : SafetensorsFile::open(last).names()) {
-    const HostArrayF tensor = SafetensorsFile::open(last).to_float(name);
+  const auto file = SafetensorsFile::open(last);
+  for (const auto& name : file.names()) {
+    const HostArrayF tensor = file.to_float(name);
     for (float value : tensor.data()) ASSERT_TRUE(std::isfinite(value)) << name;
   }
 }
