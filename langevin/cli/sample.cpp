@@ -193,6 +193,9 @@ SamplePlan make_plan(const SampleOptions& o, const ModelFile& model) {
   request.sampler.compat_diffusers = o.compat == "diffusers";
   check_sampler(request.sampler, T);
   request.threshold.kind = !o.threshold.empty() ? o.threshold : spec.clip ? "clip" : "none";
+  // A clipped x_0 with the network's own eps is a step in no consistent direction, and guidance clips at every step: eps
+  // follows the clipped x_0, as in the papers' own code. diffusers keeps the network's.
+  request.threshold.rederive_eps = !request.sampler.compat_diffusers;
   check_threshold(request.threshold);
   request.seed = o.seed;
   plan.classes = chosen_classes(o, spec);

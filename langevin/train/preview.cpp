@@ -24,7 +24,9 @@ Image Preview::draw(const at::Tensor& ema) {
 
   Denoiser<TorchArray> denoiser =
       make_denoiser(sampling_network(network_, guidance, null_label(spec_)), schedule_, spec_.prediction);
-  denoiser = threshold_denoiser(denoiser, schedule_, ThresholdConfig{});
+  ThresholdConfig threshold;
+  threshold.rederive_eps = true;  // as `langevin sample` does
+  denoiser = threshold_denoiser(denoiser, schedule_, threshold);
   SamplerConfig sampler;
   sampler.steps = std::min(recipe_.sample_steps, schedule_.T());
   const Shape shape = nn::input_shape(spec_.network, n);

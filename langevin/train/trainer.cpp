@@ -111,6 +111,8 @@ class Trainer {
     const int64_t total = job_.recipe.steps;
     Progress progress(console_, "training", "img", total, job_.recipe.minutes);
     std::string reason = finished();
+    // Nothing left to do: the run was ended after its last checkpoint, and its last line was dropped on resuming.
+    if (!reason.empty() && state_.interval.steps > 0) write_log();
     while (reason.empty()) {
       step();
       progress.update(state_.step, static_cast<int64_t>(state_.position),
