@@ -146,7 +146,7 @@ void train_verb(const Arguments& arguments) {
   if (o.resume && !o.preset.empty())
     fail_usage("--preset cannot change with --resume; use --set for single keys");
   check_out(o);
-  const TrainJob job = make_job(o);
+  TrainJob job = make_job(o);
   if (job.data.empty())
     fail_usage("needs --data PATH: a folder of pictures, an archive, IDX, CIFAR, .npy or .npz");
   check(fs::exists(job.data), job.data, "no such data; give a folder of pictures or an archive with --data");
@@ -155,6 +155,7 @@ void train_verb(const Arguments& arguments) {
   Console console(o.common.level());
   const StopSignal stop;  // before the wing loads: a signal from now on ends the run in order
   const TorchWing& wing = torch_wing(job.recipe.capability);
+  job.recipe.capability = resolve_capability(job.recipe.capability);
   const TrainResult result = wing.train(job, o.out, o.resume, console, stop);
   if (o.common.json) return print_json(to_json(result));
   console.info(fmt::format("{}: {} steps, {} images, {}; loss {:.4f}", result.run.string(), result.steps,

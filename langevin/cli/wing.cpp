@@ -21,17 +21,17 @@ bool processor_has(int64_t target) { return (hwy::SupportedTargets() & target) !
 
 /// libtorch reads the variable once, while it loads: it must stand before.
 void choose_capability(const std::string& capability) {
-  const bool asked = capability != "auto";
-  if (!asked && std::getenv(kVariable) != nullptr) return;
-  const bool lacks = (capability == "avx512" && !processor_has(HWY_AVX3)) ||
-                     (capability == "avx2" && !processor_has(HWY_AVX2));
+  if (capability == "auto" && std::getenv(kVariable) != nullptr) return;
+  const std::string wanted = resolve_capability(capability);
+  const bool lacks =
+      (wanted == "avx512" && !processor_has(HWY_AVX3)) || (wanted == "avx2" && !processor_has(HWY_AVX2));
   if (lacks) {
     fail(
         "train.capability: this processor has no {}; --set train.capability={} (results differ in the last "
         "bits)",
-        capability, best_capability());
+        wanted, best_capability());
   }
-  ::setenv(kVariable, (asked ? capability : best_capability()).c_str(), 1);
+  ::setenv(kVariable, wanted.c_str(), 1);
 }
 
 /// Beside the command, or in the lib folder next to its bin.
@@ -68,6 +68,15 @@ const TorchWing& load(const std::string& capability) {
 }
 
 }  // namespace
+
+std::string resolve_capability(const std::string& capability) {
+  if (capability != "auto") return capability;
+  const char* users = std::getenv(kVariable);
+  if (users == nullptr) return best_capability();
+  const std::string value = users;
+  return value == "default" || value == "avx2" || value == "avx512" ? value
+                                                                    : "auto";  // else libtorch decides
+}
 
 std::string best_capability() {
   if (processor_has(HWY_AVX3)) return "avx512";

@@ -31,6 +31,10 @@ struct TorchWing {
 /// does not load or is of another version; the processor has not what was asked for.
 const TorchWing& torch_wing(const std::string& capability);
 
+/// What `capability` comes to: `auto` is what the user put into ATEN_CPU_CAPABILITY, else the best. A run
+/// records it, so that its continuation computes with the same instructions.
+std::string resolve_capability(const std::string& capability);
+
 /// What `auto` stands for on this processor; "default" where libtorch knows no better.
 std::string best_capability();
 

@@ -22,7 +22,7 @@ enum class Purpose : uint8_t {
   weight_init = 4,     // sample = index of the parameter
   data_order = 5,      // sample = epoch
   augment = 6,         // crops and flips; sample = position in the training stream
-  dropout = 7,         // step = training step, sample = layer
+  dropout = 7,         // step = training step, sample = layer and place in the stream (kernels/dropout.h)
   label_dropout = 8,   // classifier-free guidance: dropping the condition
   test = 9,
   dataset = 10,  // rendering of synthetic data sets
