@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <cmath>
 #include <optional>
 
 #include "langevin/cli/animation.h"
@@ -110,6 +111,7 @@ std::vector<int64_t> chosen_classes(const SampleOptions& o, const ModelSpec& spe
 
 double chosen_guidance(const SampleOptions& o, const ModelSpec& spec, bool conditional) {
   if (!o.guidance) return conditional && spec.null_class ? kGuidance : 1;
+  if (!std::isfinite(*o.guidance)) fail_usage("--guidance must be a finite number");
   check(conditional, "--guidance", "{} was trained without classes; leave the option out", o.model);
   check(spec.null_class || *o.guidance == 1, "--guidance",
         "{} was trained without a null class (diffusion.label_dropout = 0), which guidance needs; leave the "
@@ -193,8 +195,8 @@ SamplePlan make_plan(const SampleOptions& o, const ModelFile& model) {
   request.sampler.compat_diffusers = o.compat == "diffusers";
   check_sampler(request.sampler, T);
   request.threshold.kind = !o.threshold.empty() ? o.threshold : spec.clip ? "clip" : "none";
-  // A clipped x_0 with the network's own eps is a step in no consistent direction, and guidance clips at every step: eps
-  // follows the clipped x_0, as in the papers' own code. diffusers keeps the network's.
+  // A clipped x_0 with the network's own eps is a step in no consistent direction, and guidance clips at
+  // every step: eps follows the clipped x_0, as in the papers' own code. diffusers keeps the network's.
   request.threshold.rederive_eps = !request.sampler.compat_diffusers;
   check_threshold(request.threshold);
   request.seed = o.seed;

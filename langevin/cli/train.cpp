@@ -20,7 +20,7 @@ struct TrainOptions {
   std::optional<double> minutes;
   std::optional<int64_t> steps, batch, threads, seed;
   std::string precision, device;
-  bool resume = false, keys = false;
+  bool strict = false, resume = false, keys = false;
   CommonOptions common;
 };
 
@@ -49,6 +49,7 @@ void declare(CLI::App& app, TrainOptions& o) {
   app.add_option("--device", o.device, "auto, cpu or cuda");
   app.add_option("--threads", o.threads, "threads of computation; 0: one a core");
   app.add_option("--seed", o.seed, "seed of weights, order, noise and augmentation");
+  app.add_flag("--strict", o.strict, "refuse damaged pictures instead of skipping them (data.strict)");
   app.add_flag("--resume", o.resume, "continue the run folder from its newest whole checkpoint");
   app.add_flag("--keys", o.keys, "list all configuration keys with default, range and meaning");
   add_common(app, o.common);
@@ -64,6 +65,7 @@ void apply_direct(Schema& schema, const TrainOptions& o) {
     if (!value.empty()) schema.set(fmt::format("{}={}", key, nlohmann::json(value).dump()));
   };
   text("data.path", o.data);
+  if (o.strict) schema.set("data.strict=true");
   number("train.steps", o.steps);
   number("train.minutes", o.minutes);
   number("train.batch", o.batch);
@@ -149,6 +151,7 @@ void train_verb(const Arguments& arguments) {
   TrainJob job = make_job(o);
   if (job.data.empty())
     fail_usage("needs --data PATH: a folder of pictures, an archive, IDX, CIFAR, .npy or .npz");
+  job.data = fs::absolute(job.data).string();  // a run may be resumed from anywhere
   check(fs::exists(job.data), job.data, "no such data; give a folder of pictures or an archive with --data");
   check_recipe(job.recipe);
 

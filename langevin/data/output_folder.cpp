@@ -85,7 +85,7 @@ fs::path make_temporary(const fs::path& target) {
 OutputFolder::OutputFolder(const fs::path& target, std::string kind, bool force) : kind_(std::move(kind)) {
   if (target.empty()) fail_usage("{}: --out is needed", kind_);
   std::error_code error;
-  target_ = fs::weakly_canonical(target, error);
+  target_ = fs::weakly_canonical(fs::absolute(target), error);  // of an absent single name only so
   if (error) fail("{}: {}", target.string(), error.message());
   if (!target_.has_filename()) target_ = target_.parent_path();
   if (!target_.has_filename()) fail_usage("{}: --out must name a folder to make", target.string());

@@ -64,10 +64,13 @@ json to_json(const TrainState& s, int64_t updates) {
           {"interval", to_json(s.interval)}};
 }
 
-void remove_old(const fs::path& run, int64_t keep) {
+/// Keeps the newest `keep`, and in any case the one just written.
+void remove_old(const fs::path& run, int64_t keep, const fs::path& written) {
   const auto all = list_checkpoints(run);
   std::error_code ignored;  // a file that cannot be removed costs space, not the run
-  for (size_t i = 0; i + static_cast<size_t>(keep) < all.size(); ++i) fs::remove(all[i], ignored);
+  for (size_t i = 0; i + static_cast<size_t>(keep) < all.size(); ++i) {
+    if (all[i] != written) fs::remove(all[i], ignored);
+  }
 }
 
 }  // namespace
@@ -84,7 +87,7 @@ void save_checkpoint(const fs::path& run, const TrainState& state, const ModelSp
                     {{spec_key, to_json(spec).dump()},
                      {"training", to_json(state, optimizer.updates()).dump()},
                      {"config", config}});
-  remove_old(run, keep);
+  remove_old(run, keep, checkpoint_path(run, state.step));
 }
 
 void save_model(const fs::path& run, const ModelSpec& spec, ParameterStore& store, Optimizer& optimizer) {
@@ -102,6 +105,9 @@ fs::path newest_checkpoint(const fs::path& run, Console& console) {
       return *it;
     } catch (const Error& e) {
       console.warn(fmt::format("{}; trying the checkpoint before it", e.what()));
+      // Set aside: under its name it would count as the newest of those that are kept.
+      std::error_code ignored;
+      fs::rename(*it, it->string() + ".damaged", ignored);
     }
   }
   fail("{}: {}", run.string(),

@@ -32,7 +32,8 @@ void save_checkpoint(const std::filesystem::path& run, const TrainState& state, 
 void save_model(const std::filesystem::path& run, const ModelSpec& spec, ParameterStore& store,
                 Optimizer& optimizer);
 
-/// The newest checkpoint that is whole; damaged ones are named in a warning. Error if there is none.
+/// The newest checkpoint that is whole; damaged ones are named in a warning and set aside as *.damaged. Error
+/// if there is none.
 std::filesystem::path newest_checkpoint(const std::filesystem::path& run, Console& console);
 
 /// Restores weights, EMA, moments and counters. Error naming file and tensor if they do not fit.

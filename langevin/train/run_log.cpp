@@ -40,6 +40,7 @@ double number(const json& line, const char* key) {
 }  // namespace
 
 void LogInterval::add_sample(int64_t t, int64_t T, double value) {
+  if (!std::isfinite(value)) return;
   const auto quarter = static_cast<size_t>(std::min<int64_t>(3, 4 * t / T));
   quartile_loss[quarter] += value;
   ++quartile_samples[quarter];
@@ -106,6 +107,8 @@ void RunLog::write(const LogInterval& interval, const json& extra) {
   }
   lines_.push_back(std::move(line));
 }
+
+double RunLog::last_loss() const { return lines_.empty() ? std::nan("") : number(lines_.back(), "loss"); }
 
 void RunLog::image(int64_t step, int64_t width, int64_t height, int64_t channels,
                    std::span<const std::byte> png) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <array>
+#include <cmath>
 #include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -13,14 +14,15 @@ namespace langevin {
 
 /// Sums since the last line of the log. Part of a checkpoint, so that a resumed run writes the same lines.
 struct LogInterval {
-  int64_t steps = 0;
-  double loss = 0;  // weighted, summed over steps
+  int64_t steps = 0;  // with a finite loss
+  double loss = 0;    // weighted, summed over steps
   double gradient_norm = 0;
   int64_t gradient_steps = 0;             // steps with a finite gradient
   std::array<double, 4> quartile_loss{};  // unweighted mean squares, by quarter of 0..T-1
   std::array<int64_t, 4> quartile_samples{};
   void add_sample(int64_t t, int64_t T, double loss);
-  double mean_loss() const { return steps == 0 ? 0 : loss / static_cast<double>(steps); }
+  /// NaN if no step had a finite loss.
+  double mean_loss() const { return steps == 0 ? std::nan("") : loss / static_cast<double>(steps); }
 };
 nlohmann::json to_json(const LogInterval& interval);
 LogInterval log_interval_from_json(const nlohmann::json& json);
@@ -34,6 +36,7 @@ class RunLog {
   /// Appends one line: the interval's means with `extra` (step, images, lr, ...). Error on a full disk.
   void write(const LogInterval& interval, const nlohmann::json& extra);
   void image(int64_t step, int64_t width, int64_t height, int64_t channels, std::span<const std::byte> png);
+  double last_loss() const;  // of the newest line; NaN if there is none
   /// loss.svg over the whole run.
   void draw() const;
 

@@ -111,8 +111,16 @@ class Trainer {
     const int64_t total = job_.recipe.steps;
     Progress progress(console_, "training", "img", total, job_.recipe.minutes);
     std::string reason = finished();
-    // Nothing left to do: the run was ended after its last checkpoint, and its last line was dropped on resuming.
+    // Nothing left to do: the run was ended after its last checkpoint, and its last line was dropped on
+    // resuming.
     if (!reason.empty() && state_.interval.steps > 0) write_log();
+    if (!reason.empty()) {
+      result_loss_ = log_->last_loss();
+      console_.info(
+          fmt::format("nothing to do: the run has had its {} (step {}, {:.1f} minutes); give more --steps or "
+                      "--minutes, counted from the run's beginning",
+                      reason, state_.step, state_.seconds / 60));
+    }
     while (reason.empty()) {
       step();
       progress.update(state_.step, static_cast<int64_t>(state_.position),
@@ -159,6 +167,20 @@ class Trainer {
           "the checkpoint's network differs from the one configured; network.* and the data's size and "
           "classes cannot "
           "change on --resume");
+    nlohmann::json before, now;
+    to_json(before, file.spec.schedule);
+    to_json(now, spec_.schedule);
+    check(before == now, checkpoint.string(),
+          "the run began with another schedule; schedule.* cannot change on --resume");
+    check(file.spec.prediction == spec_.prediction, checkpoint.string(),
+          "the run predicts {}; diffusion.prediction cannot change on --resume",
+          to_string(file.spec.prediction));
+    const bool had_second_moments = file.file.contains("v." + network_->store().parameters().front().name);
+    check(had_second_moments == (job_.recipe.optimizer.name == "adamw"), checkpoint.string(),
+          "the run began with another optimizer; optimizer.name cannot change on --resume");
+    if (file.spec.provenance.value("seed", job_.recipe.seed) != job_.recipe.seed) {
+      console_.warn("another seed than the run began with: it goes on, but not bit for bit");
+    }
     const auto was = file.spec.provenance.value("/data/hash"_json_pointer, std::string());
     if (!was.empty() && was != data_->summary().hash) {
       console_.warn(
@@ -180,8 +202,11 @@ class Trainer {
     }
     const double part_share = 1.0 / static_cast<double>(r.accumulation);
     const double norm = optimizer_->gradient_norm(part_share);
-    state_.interval.loss += loss;
-    ++state_.interval.steps;
+    if (std::isfinite(loss)) {  // a NaN would swallow the whole interval, and JSON cannot hold it
+      state_.interval.loss += loss;
+      ++state_.interval.steps;
+      shown_loss_ = std::isnan(shown_loss_) ? loss : 0.95 * shown_loss_ + 0.05 * loss;
+    }
     if (std::isfinite(norm)) {
       state_.interval.gradient_norm += norm;
       ++state_.interval.gradient_steps;
@@ -197,7 +222,6 @@ class Trainer {
     }
     state_.position = loader_->position();
     ++state_.step;
-    shown_loss_ = state_.step == 1 ? loss : 0.95 * shown_loss_ + 0.05 * loss;
     if (state_.skipped == 1 && bad_steps_ == 1) {
       console_.warn(fmt::format("step {}: the gradient is not finite; the step is skipped", state_.step));
     }
@@ -308,7 +332,7 @@ class Trainer {
   Clock::time_point start_;
   double seconds_before_ = 0, saved_at_ = 0, next_preview_ = 0, interval_start_ = 0;
   uint64_t images_at_interval_ = 0;
-  double shown_loss_ = 0, result_loss_ = 0;
+  double shown_loss_ = std::nan(""), result_loss_ = 0;
   int64_t bad_steps_ = 0, rollbacks_in_a_row_ = 0, last_rollback_ = 0;
 };
 

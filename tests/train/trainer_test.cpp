@@ -180,6 +180,42 @@ TEST_F(Training, ADamagedCheckpointIsPassedOver) {
   EXPECT_THROW(run("run", job_, true), Error);
 }
 
+TEST_F(Training, TheLastGoodCheckpointIsNeverRemoved) {
+  job_.recipe.checkpoint_steps = 4;
+  run("run", job_);
+  flip_a_bit(checkpoint_path(folder_ / "run", 12), 0.7);
+  job_.recipe.steps = 9;  // below the damaged one
+  job_.recipe.checkpoint_steps = 0;
+  job_.recipe.checkpoint_keep = 1;
+  run("run", job_, true);
+  EXPECT_EQ(newest_checkpoint(folder_ / "run", console_), checkpoint_path(folder_ / "run", 9));
+  EXPECT_TRUE(fs::exists(checkpoint_path(folder_ / "run", 12).string() + ".damaged"));
+}
+
+TEST_F(Training, ARunStoppedAmongNonFiniteStepsCanBeResumed) {
+  job_.recipe.optimizer.lr = 1e4;
+  job_.recipe.optimizer.name = "sgd";
+  job_.recipe.optimizer.warmup = 0;
+  job_.recipe.optimizer.clip_norm = 0;
+  job_.recipe.max_bad_steps = 1000;
+  const TrainResult bad = run("run", job_);
+  ASSERT_GT(bad.skipped, 0);
+  job_.recipe.steps = 14;
+  EXPECT_EQ(run("run", job_, true).steps, 14);
+}
+
+TEST_F(Training, ResumeRefusesAnotherProcessAndOptimizer) {
+  run("run", job_);
+  for (const char* change :
+       {"schedule.timesteps=500", "diffusion.prediction=epsilon", "optimizer.name=sgd"}) {
+    TrainJob job = job_;
+    Schema schema = job_schema(job);
+    schema.set("train.steps=20");
+    schema.set(change);
+    EXPECT_THROW(run("run", job, true), Error) << change;
+  }
+}
+
 TEST_F(Training, ARunFolderIsNotOverwritten) {
   run("run", job_);
   try {
