@@ -109,6 +109,16 @@ std::vector<int64_t> chosen_classes(const SampleOptions& o, const ModelSpec& spe
   return chosen;
 }
 
+/// What the library refuses here is an option that the caller chose: wrong usage.
+template <class F>
+void as_usage(F&& check_options) {
+  try {
+    check_options();
+  } catch (const Error& e) {
+    throw UsageError(e.what());
+  }
+}
+
 double chosen_guidance(const SampleOptions& o, const ModelSpec& spec, bool conditional) {
   if (!o.guidance) return conditional && spec.null_class ? kGuidance : 1;
   if (!std::isfinite(*o.guidance)) fail_usage("--guidance must be a finite number");
@@ -193,12 +203,14 @@ SamplePlan make_plan(const SampleOptions& o, const ModelFile& model) {
   if (!o.compat.empty() && o.compat != "diffusers")
     fail_usage("--compat: knows diffusers, not '{}'", o.compat);
   request.sampler.compat_diffusers = o.compat == "diffusers";
-  check_sampler(request.sampler, T);
+  as_usage([&] { check_sampler(request.sampler, T); });
+  if (request.sampler.name == "ddpm" && request.sampler.eta != 0)
+    fail_usage("--eta belongs to ddim; ddpm's noise is chosen by --variance");
   request.threshold.kind = !o.threshold.empty() ? o.threshold : spec.clip ? "clip" : "none";
   // A clipped x_0 with the network's own eps is a step in no consistent direction, and guidance clips at
   // every step: eps follows the clipped x_0, as in the papers' own code. diffusers keeps the network's.
   request.threshold.rederive_eps = !request.sampler.compat_diffusers;
-  check_threshold(request.threshold);
+  as_usage([&] { check_threshold(request.threshold); });
   request.seed = o.seed;
   plan.classes = chosen_classes(o, spec);
   request.guidance = chosen_guidance(o, spec, !plan.classes.empty());
@@ -295,6 +307,8 @@ void sample_verb(const Arguments& arguments) {
   CLI::App app("Make new samples with a model.", "langevin sample");
   declare(app, o);
   if (!parse(app, arguments)) return;
+  if (!o.animate.empty() && fs::path(o.animate).extension() != ".gif")
+    fail_usage("--animate writes a GIF: '{}' must end in .gif", o.animate);
   if (o.forward && o.animate.empty())
     fail_usage("--forward is part of the animation: give --animate FILE.gif too");
   check_backend(o.backend);

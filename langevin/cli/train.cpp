@@ -147,6 +147,8 @@ void train_verb(const Arguments& arguments) {
   if (o.out.empty()) fail_usage("needs --out RUN, the folder to write to");
   if (o.resume && !o.preset.empty())
     fail_usage("--preset cannot change with --resume; use --set for single keys");
+  if (o.steps.value_or(1) < 1) fail_usage("--steps needs 1 or more; leave it out to train by --minutes");
+  if (o.minutes.value_or(1) <= 0) fail_usage("--minutes needs more than 0; leave it out to train by --steps");
   check_out(o);
   TrainJob job = make_job(o);
   if (job.data.empty())

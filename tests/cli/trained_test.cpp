@@ -56,7 +56,8 @@ TEST_F(Trained, ARunFolderHoldsWhatItPromises) {
   EXPECT_EQ(result.at("steps"), 6);
   EXPECT_EQ(result.at("images"), 48);
   EXPECT_EQ(result.at("ended_by"), "steps");
-  for (const std::string name : {"config.toml", "log.jsonl", "loss.svg", "model.safetensors", "checkpoints"}) {
+  for (const std::string name :
+       {"config.toml", "log.jsonl", "loss.svg", "model.safetensors", "checkpoints"}) {
     EXPECT_TRUE(fs::exists(path("run/" + name))) << name;
   }
   // It says of itself what it is, without libtorch.
@@ -199,13 +200,16 @@ TEST_F(Trained, SampleNamesWhatDoesNotFitTheModel) {
   };
   expect({"--class", "eleven"}, 1, {"--class", "'eleven'"});
   expect({"--class", "10"}, 1, {"--class", "'10'"});
-  expect({"--sampler", "dim"}, 1, {"did you mean 'ddim'?"});
-  expect({"--steps", "5000"}, 1, {"5000"});
-  expect({"--eta", "2"}, 1, {"eta"});
+  expect({"--sampler", "dim"}, 2, {"did you mean 'ddim'?"});
+  expect({"--steps", "5000"}, 2, {"5000"});
+  expect({"--eta", "2"}, 2, {"eta"});
+  expect({"--sampler", "ddpm", "--eta", "0.5"}, 2, {"--eta", "ddim"});
+  expect({"--guidance", "nan"}, 2, {"--guidance"});
   expect({"--shard", "4/4"}, 2, {"--shard", "0/4"});
   expect({"-n", "0"}, 2, {"-n"});
-  expect({"--threshold", "clop"}, 1, {"did you mean 'clip'?"});
+  expect({"--threshold", "clop"}, 2, {"did you mean 'clip'?"});
   expect({"--grid", path("g.jpg")}, 2, {".png"});
+  expect({"--animate", path("g.png")}, 2, {".gif"});
   EXPECT_FALSE(fs::exists(path("o/000000.png")));
 }
 
