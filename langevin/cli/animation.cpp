@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <cmath>
 
-#include "langevin/cli/samples_out.h"
 #include "langevin/core/atomic_file.h"
 #include "langevin/core/check.h"
 #include "langevin/diffusion/process.h"
 #include "langevin/io/gif.h"
 #include "langevin/io/grid.h"
+#include "langevin/model/pictures.h"
 
 namespace langevin::cli {
 namespace {
@@ -20,14 +20,6 @@ constexpr int kFrameMs = 60, kHoldMs = 2500, kCleanMs = 800;
 int64_t how_many(const Shape& shape, int64_t count) {
   return std::clamp<int64_t>(kPixels / std::max<int64_t>(1, shape[1] * shape[2]), 1,
                              std::min(kSamples, count));
-}
-
-HostArrayF first_rows(const HostArrayF& x, int64_t at_most) {
-  const int64_t rows = std::min(at_most, x.batch());
-  Shape shape = x.shape();
-  shape[0] = rows;
-  const auto data = x.data().first(static_cast<size_t>(rows * x.sample_size()));
-  return {shape, std::vector<float>(data.begin(), data.end())};
 }
 
 Image compose(const std::vector<Image>& sheet) {
@@ -57,7 +49,8 @@ void Animation::keep(Sheet& sheet, int64_t first, const HostArrayF& x) const {
 
 void Animation::observe(int64_t first, const StepInfo<HostArrayF>& info) {
   if (first >= shown_) return;
-  if (forward_ && info.step == 0) x_T_.push_back(first_rows(info.x_t, shown_ - first));
+  if (forward_ && info.step == 0)
+    x_T_.push_back(rows(info.x_t, 0, std::min(shown_ - first, info.x_t.batch())));
   // Frame f shows the step floor(f steps / frames): each step belongs to at most one frame.
   const int64_t frame = (info.step * frames_ + steps_ - 1) / steps_;
   if (frame < frames_ && frame * steps_ / frames_ == info.step) {
@@ -68,7 +61,7 @@ void Animation::observe(int64_t first, const StepInfo<HostArrayF>& info) {
 void Animation::finish_batch(int64_t first, const HostArrayF& x0) {
   if (first >= shown_) return;
   keep(reverse_.back(), first, x0);
-  if (forward_) x0_.push_back(first_rows(x0, shown_ - first));
+  if (forward_) x0_.push_back(rows(x0, 0, std::min(shown_ - first, x0.batch())));
 }
 
 std::vector<Animation::Sheet> Animation::forward_frames() const {

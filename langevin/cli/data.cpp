@@ -3,6 +3,7 @@
 
 #include "langevin/cli/command.h"
 #include "langevin/core/names.h"
+#include "langevin/core/signals.h"
 #include "langevin/data/digits.h"
 #include "langevin/data/emoji.h"
 #include "langevin/data/get.h"
@@ -122,14 +123,19 @@ void data_verb(const Arguments& arguments) {
   declare_get(app, o.get, o.common);
   app.footer(kExamples);
   const std::vector<std::string> known{"emoji", "digits", "get"};
-  if (arguments.empty()) fail_usage("needs what to make: emoji, digits or get; see --help");
+  const bool only_flags = std::all_of(arguments.begin(), arguments.end(),
+                                      [](const std::string& a) { return a == "--json" || a == "--quiet"; });
+  if (only_flags) fail_usage("needs what to make: emoji, digits or get; see --help");
   if (arguments[0].rfind('-', 0) != 0 && std::find(known.begin(), known.end(), arguments[0]) == known.end()) {
     fail_usage("{}", unknown_name("data set", arguments[0], known));
   }
   if (!parse(app, arguments)) return;
   Console console(o.common.level());
-  if (emoji->parsed()) return run_emoji(o.emoji, o.common, console);
-  if (digits->parsed()) return run_digits(o.digits, o.common, console);
+  if (digits->parsed() || emoji->parsed()) {
+    const StopSignal stop;
+    o.emoji.stopped = o.digits.stopped = [&] { return stop.requested(); };
+    return emoji->parsed() ? run_emoji(o.emoji, o.common, console) : run_digits(o.digits, o.common, console);
+  }
   run_get(o.get, o.common, console);
 }
 

@@ -74,7 +74,7 @@ int report(const Arguments& arguments, const std::string& name, const std::strin
   std::string line = message;
   std::replace(line.begin(), line.end(), '\n', ' ');
   const std::string where = name.empty() ? "langevin" : "langevin " + name;
-  fmt::print(stderr, "{}: {}\n", where, line);
+  std::fputs(fmt::format("{}: {}\n", where, line).c_str(), stderr);  // fmt::print throws on a full disk
   if (std::find(arguments.begin(), arguments.end(), "--json") != arguments.end()) {
     try {
       print_json({{"error", line}, {"status", status}});

@@ -11,8 +11,10 @@
 #include "langevin/cli/samples_out.h"
 #include "langevin/cli/sheet.h"
 #include "langevin/cli/wing.h"
+#include "langevin/core/atomic_file.h"
 #include "langevin/core/names.h"
 #include "langevin/core/signals.h"
+#include "langevin/model/pictures.h"
 #include "langevin/nn/network.h"
 
 namespace langevin::cli {
@@ -161,14 +163,6 @@ void read_init(const SampleOptions& o, SamplePlan& plan) {
   plan.x_T = std::move(x_T);
 }
 
-HostArrayF rows(const HostArrayF& x, int64_t first, int64_t count) {
-  Shape shape = x.shape();
-  shape[0] = count;
-  const auto data = x.data().subspan(static_cast<size_t>(first * x.sample_size()),
-                                     static_cast<size_t>(count * x.sample_size()));
-  return {shape, std::vector<float>(data.begin(), data.end())};
-}
-
 nlohmann::json describe(const SampleOptions& o, const ModelFile& model, const SamplePlan& plan) {
   const SamplerConfig& s = plan.request.sampler;
   nlohmann::json sampler{{"name", s.name}, {"steps", s.steps}, {"spacing", s.spacing}};
@@ -268,6 +262,9 @@ void run(const SamplePlan& plan, const ModelSpec& spec, Engine& engine, bool she
 
 Outputs open_outputs(const SampleOptions& o, const SamplePlan& plan, const ModelSpec& spec) {
   if (!o.grid.empty()) check_sheet(o.grid, plan.shape[0]);
+  for (const std::string& file : {o.grid, o.animate}) {
+    if (!file.empty()) check_writable(file);
+  }
   Outputs out;
   if (!o.animate.empty()) {
     out.animation.emplace(spec, plan.shape, plan.count, plan.request.sampler.steps, o.forward);

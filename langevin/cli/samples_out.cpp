@@ -1,13 +1,16 @@
 #include "langevin/cli/samples_out.h"
 
 #include <algorithm>
-#include <cmath>
+#include <array>
 #include <numeric>
+#include <string_view>
 
+#include "langevin/core/atomic_file.h"
 #include "langevin/core/check.h"
 #include "langevin/io/npz.h"
 #include "langevin/io/png.h"
 #include "langevin/io/safetensors.h"
+#include "langevin/model/pictures.h"
 
 namespace langevin::cli {
 namespace {
@@ -53,7 +56,7 @@ class PngFolder final : public SampleOutput {
  private:
   /// Pictures of two runs in one folder would pass for one set.
   void make_room() const {
-    fs::create_directories(plan_.path);
+    make_folders(plan_.path);
     if (plan_.part) {
       for (int64_t i = plan_.first; i < plan_.first + plan_.count && !plan_.force; ++i) {
         check(!fs::exists(plan_.path / file_name(i)), plan_.path.string(),
@@ -147,33 +150,14 @@ class SafetensorsOutput final : public SampleOutput {
 
 }  // namespace
 
-std::vector<uint8_t> to_bytes(std::span<const float> sample, const Shape& shape, const ModelSpec& spec) {
-  const auto channels = static_cast<size_t>(shape.at(0)),
-             pixels = static_cast<size_t>(shape.at(1) * shape.at(2));
-  check(sample.size() == channels * pixels, "to_bytes", "a sample has {} values, its shape {}", sample.size(),
-        to_string(shape));
-  const double scale = spec.normaliser_scale, offset = spec.normaliser_offset;
-  std::vector<uint8_t> bytes(sample.size());
-  for (size_t c = 0; c < channels; ++c) {
-    for (size_t p = 0; p < pixels; ++p) {
-      const double value = static_cast<double>(sample[c * pixels + p]) * scale + offset;
-      // A value that is not a number fails both comparisons of a clamp: it becomes black.
-      bytes[p * channels + c] =
-          value > 0 ? static_cast<uint8_t>(std::lround(std::min(value, 255.0))) : uint8_t{0};
-    }
-  }
-  return bytes;
-}
-
-Image to_image(std::span<const float> sample, const Shape& shape, const ModelSpec& spec) {
-  return {static_cast<int>(shape.at(2)), static_cast<int>(shape.at(1)), static_cast<int>(shape.at(0)),
-          to_bytes(sample, shape, spec)};
-}
-
 std::unique_ptr<SampleOutput> open_output(const OutputPlan& plan) {
   const std::string extension = plan.path.extension().string();
   if (extension == ".npz") return std::make_unique<NpzFile>(plan);
   if (extension == ".safetensors") return std::make_unique<SafetensorsOutput>(plan);
+  static constexpr std::array<std::string_view, 10> kFiles{".npy", ".png", ".jpg", ".jpeg", ".webp",
+                                                           ".gif", ".tar", ".zip", ".pt",   ".h5"};
+  check(std::find(kFiles.begin(), kFiles.end(), extension) == kFiles.end(), plan.path.string(),
+        "--out takes a folder, FILE.npz or FILE.safetensors, no {} file", extension);
   check(!fs::exists(plan.path) || fs::is_directory(plan.path), plan.path.string(),
         "is a file; --out takes a folder, FILE.npz or FILE.safetensors");
   return std::make_unique<PngFolder>(plan);

@@ -13,11 +13,6 @@
 
 namespace langevin::cli {
 
-/// One sample (C,H,W) as 8-bit values, HWC: round(clamp(x scale + offset, 0, 255)).
-std::vector<uint8_t> to_bytes(std::span<const float> sample, const Shape& shape, const ModelSpec& spec);
-/// The same as a picture; C is 1, 3 or 4.
-Image to_image(std::span<const float> sample, const Shape& shape, const ModelSpec& spec);
-
 struct OutputPlan {
   std::filesystem::path path;  // FILE.npz, FILE.safetensors, else a folder
   ModelSpec spec;

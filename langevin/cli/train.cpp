@@ -90,8 +90,6 @@ TrainJob make_job(const TrainOptions& o) {
   std::string config;
   if (o.resume) {
     const fs::path path = fs::path(o.out) / "config.toml";
-    check(fs::exists(path), o.out,
-          "there is no run to resume (no config.toml); leave --resume out to start one");
     const std::string own = read_file(path, kConfigLimit);
     job = preset_job(preset_of(own, path.string()));
     job_schema(job).load_toml(own, path.string());
@@ -113,13 +111,6 @@ TrainJob make_job(const TrainOptions& o) {
     job.recipe.minutes = minutes;
   }
   return job;
-}
-
-void check_out(const TrainOptions& o) {
-  if (o.resume || !fs::exists(o.out)) return;
-  check(fs::is_directory(o.out), o.out, "exists and is no folder; give another --out");
-  check(fs::is_empty(o.out), o.out,
-        "the run folder exists already; continue it with --resume, or give another --out");
 }
 
 void list_keys(const TrainOptions& o) {
@@ -149,7 +140,7 @@ void train_verb(const Arguments& arguments) {
     fail_usage("--preset cannot change with --resume; use --set for single keys");
   if (o.steps.value_or(1) < 1) fail_usage("--steps needs 1 or more; leave it out to train by --minutes");
   if (o.minutes.value_or(1) <= 0) fail_usage("--minutes needs more than 0; leave it out to train by --steps");
-  check_out(o);
+  check_run_folder(o.out, o.resume);
   TrainJob job = make_job(o);
   if (job.data.empty())
     fail_usage("needs --data PATH: a folder of pictures, an archive, IDX, CIFAR, .npy or .npz");

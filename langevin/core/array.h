@@ -86,6 +86,18 @@ class HostArray {
 using HostArrayF = HostArray<float>;
 using HostArrayD = HostArray<double>;
 
+/// Samples first .. first + count - 1; Error if x has not so many.
+template <class T>
+HostArray<T> rows(const HostArray<T>& x, int64_t first, int64_t count) {
+  check(first >= 0 && count >= 0 && first + count <= x.batch(), "rows", "{} samples from {} on, of {}", count,
+        first, x.batch());
+  Shape shape = x.shape();
+  shape[0] = count;
+  const auto data = x.data().subspan(static_cast<size_t>(first * x.sample_size()),
+                                     static_cast<size_t>(count * x.sample_size()));
+  return {shape, std::vector<T>(data.begin(), data.end())};
+}
+
 template <class T>
 Shape shape_of(const HostArray<T>& x) {
   return x.shape();

@@ -117,11 +117,18 @@ Bytes read_whole(const fs::path& path, size_t max_bytes) {
 
 }  // namespace
 
+void make_folders(const fs::path& folder) {
+  std::error_code error;
+  fs::create_directories(folder, error);
+  if (error) fail_write(folder, error.value());
+}
+
+void check_writable(const fs::path& path) { const AtomicFile probe(path); }
+
 AtomicFile::AtomicFile(fs::path target) : target_(std::move(target)) {
   if (!target_.has_filename()) fail("cannot write '{}': not a file name; give a file", target_.string());
+  make_folders(folder_of(target_));
   std::error_code error;
-  fs::create_directories(folder_of(target_), error);
-  if (error) fail_write(folder_of(target_), error.value());
   if (fs::is_directory(target_, error)) fail_write(target_, EISDIR);
   for (unsigned number = 0; fd_ < 0; ++number) {
     temporary_ = target_;

@@ -34,6 +34,13 @@ class AtomicFile {
 void write_file(const std::filesystem::path& path, std::string_view text);
 void write_file(const std::filesystem::path& path, std::span<const std::byte> bytes);
 
+/// Error unless a file can be made at `path` (or replaced there): asks before long work whose result goes
+/// there. Leaves nothing behind.
+void check_writable(const std::filesystem::path& path);
+
+/// Makes a folder with its parents, where they are absent; Error naming it and the reason.
+void make_folders(const std::filesystem::path& folder);
+
 /// Whole file; Error if absent, unreadable or larger than `max_bytes` (checked before allocation).
 std::string read_file(const std::filesystem::path& path, size_t max_bytes);
 std::vector<std::byte> read_bytes(const std::filesystem::path& path, size_t max_bytes);

@@ -47,18 +47,20 @@ std::string cut(const std::string& text, size_t width) {
 Console::Console(Level level, std::FILE* stream)
     : level_(level), stream_(stream), terminal_(::isatty(::fileno(stream)) == 1) {}
 
+// Here and below no fmt::print: it throws where the stream takes no more, and what is said on a full disk
+// must not end the work.
 void Console::info(const std::string& line) {
   if (quiet()) return;
   const std::lock_guard lock(mutex_);
   clear_bar();
-  fmt::print(stream_, "{}\n{}", printable(line), bar_);
+  std::fputs(fmt::format("{}\n{}", printable(line), bar_).c_str(), stream_);
   std::fflush(stream_);
 }
 
 void Console::warn(const std::string& line) {
   const std::lock_guard lock(mutex_);
   clear_bar();
-  fmt::print(stream_, "warning: {}\n{}", printable(line), bar_);
+  std::fputs(fmt::format("warning: {}\n{}", printable(line), bar_).c_str(), stream_);
   std::fflush(stream_);
 }
 

@@ -18,12 +18,13 @@ enum class Purpose : uint8_t {
   initial_noise = 0,   // x_T of a sampler
   sampler_noise = 1,   // fresh noise in a sampler's step
   training_noise = 2,  // eps of q(x_t | x_0) in training
-  timestep = 3,        // draws of t in training
+  timestep = 3,        // draws of t in training: uniform: step 0, sample = position in the training stream;
+                       // stratified: step 1, sample = training step
   weight_init = 4,     // sample = index of the parameter
   data_order = 5,      // sample = epoch
   augment = 6,         // crops and flips; sample = position in the training stream
   dropout = 7,         // step = training step, sample = layer and place in the stream (kernels/dropout.h)
-  label_dropout = 8,   // classifier-free guidance: dropping the condition
+  label_dropout = 8,   // dropping the condition, for guidance; sample = position in the training stream
   test = 9,
   dataset = 10,  // rendering of synthetic data sets
 };

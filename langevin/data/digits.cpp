@@ -133,6 +133,7 @@ void paint_all(const DigitsOptions& options, const std::vector<Family>& families
   WorkerPool<DigitPainter> painters(
       [&] { return std::make_unique<DigitPainter>(families, options.seed, options.size); });
   parallel_for(options.count, options.threads, [&](int64_t i) {
+    if (options.stopped && options.stopped()) fail("digits: stopped; nothing was made");
     sink(i, painters.with([&](DigitPainter& painter) { return painter.paint(i); }));
     progress.add_one();
   });

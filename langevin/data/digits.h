@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,7 @@ struct DigitsOptions {
   std::vector<std::filesystem::path> fonts;  // font files or folders; empty: the system's font folders
   bool force = false;                        // replace a set that this function made earlier
   int threads = 0;                           // 0: one a core
+  std::function<bool()> stopped;             // asked between pictures; true: Error, and nothing is left
 };
 
 struct DigitsSummary {

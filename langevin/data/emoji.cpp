@@ -183,6 +183,7 @@ std::vector<char> draw_all(const std::vector<Job>& jobs, const EmojiOptions& opt
   SharedProgress progress(console, "emoji", "images", static_cast<int64_t>(jobs.size()));
   WorkerPool<ColorFont> fonts([&] { return std::make_unique<ColorFont>(font_path, options.size); });
   parallel_for(static_cast<int64_t>(jobs.size()), options.threads, [&](int64_t i) {
+    if (options.stopped && options.stopped()) fail("emoji: stopped; nothing was made");
     const Job& job = jobs[static_cast<size_t>(i)];
     const auto bitmap = fonts.with([&](const ColorFont& font) { return font.picture(job.glyph); });
     if (bitmap) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -18,10 +19,11 @@ struct EmojiOptions {
   std::vector<std::string> groups;  // empty: all; case-insensitive name, slug or unique prefix ("smileys")
   bool skin_tones = false;          // also the variants with skin tones
   std::string background = "none";  // "none": RGBA; "#rrggbb": opaque RGB over that colour
-  std::filesystem::path font;   // colour bitmap font (CBDT); empty: NotoColorEmoji.ttf of the font folders
-  std::filesystem::path names;  // emoji-test.txt; empty: the one of Debian's package unicode-data
-  bool force = false;           // replace a set that this function made earlier
-  int threads = 0;              // 0: one a core
+  std::filesystem::path font;     // colour bitmap font (CBDT); empty: NotoColorEmoji.ttf of the font folders
+  std::filesystem::path names;    // emoji-test.txt; empty: the one of Debian's package unicode-data
+  bool force = false;             // replace a set that this function made earlier
+  int threads = 0;                // 0: one a core
+  std::function<bool()> stopped;  // asked between pictures; true: Error, and nothing is left
 };
 
 struct EmojiSummary {

@@ -15,6 +15,7 @@
 #include <optional>
 #include <system_error>
 
+#include "langevin/core/atomic_file.h"
 #include "langevin/core/check.h"
 #include "langevin/core/checksum.h"
 #include "langevin/core/config.h"
@@ -364,9 +365,8 @@ GetSummary get_remote(const RemoteSet& set, const GetOptions& options, Console& 
   if (options.out.empty()) fail_usage("get: --out is needed");
   const std::vector<std::string>& mirrors = options.mirrors.empty() ? set.mirrors : options.mirrors;
   check(!mirrors.empty(), "get_remote", "{} has no mirror", set.name);
+  make_folders(options.out);
   std::error_code error;
-  fs::create_directories(options.out, error);
-  if (error) fail("{}: cannot create the folder: {}", options.out.string(), error.message());
 
   const CurlLibrary library;
   GetSummary summary;

@@ -135,12 +135,23 @@ void select_parts(const FileTree& tree, std::vector<Entry>& entries, const std::
 }
 
 /// Labels by first folder, if every picture lies in one.
-std::vector<std::string> assign_classes(const FileTree& tree, std::vector<Entry>& entries) {
+std::vector<std::string> assign_classes(const FileTree& tree, std::vector<Entry>& entries,
+                                        const std::string& where, Console& console) {
   std::vector<std::string> classes;
+  std::string loose;
   for (const Entry& e : entries) {
     const std::string_view folder = first_folder(rest(tree, e));
-    if (folder.empty()) return {};
-    classes.emplace_back(folder);
+    if (!folder.empty()) classes.emplace_back(folder);
+    if (folder.empty() && loose.empty()) loose = tree.files()[e.file].path;
+  }
+  if (!loose.empty()) {
+    if (!classes.empty()) {
+      console.warn(
+          fmt::format("{}: {} lies in none of the folders, so they are not taken for classes; move "
+                      "such pictures into a folder to have classes",
+                      where, loose));
+    }
+    return {};
   }
   std::sort(classes.begin(), classes.end(), [](auto& a, auto& b) { return natural_less(a, b); });
   classes.erase(std::unique(classes.begin(), classes.end()), classes.end());
@@ -213,7 +224,7 @@ std::shared_ptr<Source> image_source(std::shared_ptr<const FileTree> tree, const
   }
   if (entries.empty()) return nullptr;
   select_parts(*tree, entries, options.split, where);
-  std::vector<std::string> classes = assign_classes(*tree, entries);
+  std::vector<std::string> classes = assign_classes(*tree, entries, where, console);
   assign_captions(*tree, entries, where, console);
   return std::make_shared<ImageSource>(std::move(tree), std::move(entries), std::move(classes),
                                        options.max_pixels);

@@ -94,8 +94,7 @@ OutputFolder::OutputFolder(const fs::path& target, std::string kind, bool force)
   } catch (const fs::filesystem_error& reason) {
     fail("{}: cannot be looked through: {}", target_.string(), reason.code().message());
   }
-  fs::create_directories(target_.parent_path(), error);
-  if (error) fail("{}: cannot create the folder: {}", target_.parent_path().string(), error.message());
+  make_folders(target_.parent_path());
   remove_stale(target_);
   temporary_ = make_temporary(target_);
 }

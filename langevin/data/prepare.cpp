@@ -184,7 +184,7 @@ std::vector<int64_t> sort_out(const Source& source, const std::vector<Finding>& 
   return good;
 }
 
-ImageSpec common_spec(const Source& source, const std::vector<Finding>& findings,
+ImageSpec common_spec(const Source& source, const std::string& path, const std::vector<Finding>& findings,
                       const std::vector<int64_t>& good, const Recipe& recipe) {
   const Finding& first = findings[static_cast<size_t>(good[0])];
   ImageSpec spec{recipe.channels, first.size.height, first.size.width};
@@ -193,9 +193,8 @@ ImageSpec common_spec(const Source& source, const std::vector<Finding>& findings
     const Finding& f = findings[static_cast<size_t>(i)];
     spec.channels = std::max<int64_t>(spec.channels, f.channels);
     if (!recipe.target && f.size != first.size) {
-      fail("{}: sizes differ ({} {}x{}, {} {}x{}): give --set data.size=N", source.kind(),
-           source.name(good[0]), first.size.width, first.size.height, source.name(i), f.size.width,
-           f.size.height);
+      fail("{}: sizes differ ({} {}x{}, {} {}x{}): give --set data.size=N", path, source.name(good[0]),
+           first.size.width, first.size.height, source.name(i), f.size.width, f.size.height);
     }
   }
   return spec;
@@ -334,7 +333,7 @@ std::shared_ptr<PreparedSet> prepare(std::shared_ptr<const Source> source, const
   }
   Scan scan = scan_source(*source, recipe, console);
   good = sort_out(*source, scan.findings, options, console, summary);
-  summary.spec = common_spec(*source, scan.findings, good, recipe);
+  summary.spec = common_spec(*source, path, scan.findings, good, recipe);
   int64_t bytes = 0;
   for (int64_t i : good) {
     const Finding& f = scan.findings[static_cast<size_t>(i)];

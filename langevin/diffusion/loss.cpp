@@ -32,7 +32,8 @@ double min_snr_weight(double snr, PredictionType type, double gamma) {
 std::vector<std::string> loss_weight_kinds() { return {"none", "min_snr_gamma", "p2"}; }
 
 void add_fields(Schema& schema, LossWeightConfig& config, const std::string& prefix) {
-  schema.field(prefix + "kind", config.kind, "weight of each timestep in the loss", loss_weight_kinds());
+  schema.field(prefix + "kind", config.kind,
+               "weight of each timestep in the loss; none = all alike (L_simple)", loss_weight_kinds());
   schema.field(prefix + "min_snr_gamma", config.min_snr_gamma, "cap on the SNR (arXiv:2303.09556)",
                {1e-6, 1e6});
   schema.field(prefix + "p2_k", config.p2_k, "P2's k (arXiv:2204.00227)", {1e-6, 1e6});

@@ -117,9 +117,9 @@ void add_fields(Schema& schema, ScheduleConfig& config, const std::string& prefi
   schema.field(prefix + "kind", config.kind, "shape of the noise schedule", schedule_kinds());
   schema.field(prefix + "timesteps", config.timesteps, "T, number of noise levels",
                {1, static_cast<double>(kMaxTimesteps)});
-  schema.field(prefix + "beta_start", config.beta_start, "first beta (linear, scaled_linear, sigmoid)",
+  schema.field(prefix + "beta_start", config.beta_start, "first beta, above 0 (linear, scaled_linear, sigmoid)",
                {0, 1});
-  schema.field(prefix + "beta_end", config.beta_end, "last beta (linear, scaled_linear, sigmoid)", {0, 1});
+  schema.field(prefix + "beta_end", config.beta_end, "last beta, below 1 (linear, scaled_linear, sigmoid)", {0, 1});
   schema.field(prefix + "zero_terminal_snr", config.zero_terminal_snr,
                "rescale so that the last step is pure noise (arXiv:2305.08891)");
   schema.field(prefix + "betas", config.betas, "the betas themselves (explicit)", {0, 1});

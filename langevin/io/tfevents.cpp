@@ -130,6 +130,13 @@ EventWriter::EventWriter(const std::filesystem::path& path, bool append) : path_
 
 EventWriter::~EventWriter() { ::close(fd_); }
 
+void EventWriter::restart(int64_t step) {
+  std::string status, field;
+  put_integer(status, 1, 1);    // SessionLog.status = START
+  put_bytes(field, 7, status);  // Event.session_log
+  write_event(step, field);
+}
+
 void EventWriter::scalar(const std::string& tag, int64_t step, double value) {
   std::string content;
   put_key(content, 2, Wire::fixed32);

@@ -24,6 +24,8 @@ class EventWriter {
   EventWriter(const EventWriter&) = delete;
   EventWriter& operator=(const EventWriter&) = delete;
 
+  /// Events written so far from `step` on no longer count: TensorBoard drops them (a session's start).
+  void restart(int64_t step);
   void scalar(const std::string& tag, int64_t step, double value);
   /// `png`: an encoded PNG file of that size; channels 1, 3 or 4.
   void image(const std::string& tag, int64_t step, int64_t width, int64_t height, int64_t channels,

@@ -5,26 +5,37 @@
 
 namespace langevin {
 
-std::vector<Image> to_images(const HostArrayF& x) {
-  check(x.shape().size() == 4, "to_images", "needs (B,C,H,W), got {}", to_string(x.shape()));
-  const int64_t channels = x.shape()[1], height = x.shape()[2], width = x.shape()[3], plane = height * width;
-  const int64_t shown = channels == 3 || channels == 4 ? channels : 1;
-  std::vector<Image> images;
-  for (int64_t i = 0; i < x.batch(); ++i) {
-    const auto sample = x.sample(i);
-    Image image{static_cast<int>(width), static_cast<int>(height), static_cast<int>(shown), {}};
-    image.pixels.resize(static_cast<size_t>(shown * plane));
-    for (int64_t c = 0; c < shown; ++c) {
-      for (int64_t p = 0; p < plane; ++p) {
-        const float value =
-            std::clamp(sample[static_cast<size_t>(c * plane + p)] * 127.5F + 127.5F, 0.0F, 255.0F);
-        // NaN fails both comparisons of clamp; it shows as black.
-        image.pixels[static_cast<size_t>(p * shown + c)] =
-            std::isnan(value) ? 0 : static_cast<uint8_t>(std::lround(value));
-      }
+std::vector<uint8_t> to_bytes(std::span<const float> sample, const Shape& shape, const ModelSpec& spec) {
+  check(shape.size() == 3, "to_bytes", "needs a sample (C,H,W), got {}", to_string(shape));
+  const auto channels = static_cast<size_t>(shape[0]), pixels = static_cast<size_t>(shape[1] * shape[2]);
+  check(sample.size() == channels * pixels, "to_bytes", "a sample has {} values, its shape {}", sample.size(),
+        to_string(shape));
+  const double scale = spec.normaliser_scale, offset = spec.normaliser_offset;
+  std::vector<uint8_t> bytes(sample.size());
+  for (size_t c = 0; c < channels; ++c) {
+    for (size_t p = 0; p < pixels; ++p) {
+      const double value = static_cast<double>(sample[c * pixels + p]) * scale + offset;
+      // A value that is not a number fails both comparisons of a clamp: it becomes black.
+      bytes[p * channels + c] =
+          value > 0 ? static_cast<uint8_t>(std::lround(std::min(value, 255.0))) : uint8_t{0};
     }
-    images.push_back(std::move(image));
   }
+  return bytes;
+}
+
+Image to_image(std::span<const float> sample, const Shape& shape, const ModelSpec& spec) {
+  check(shape.size() == 3, "to_image", "needs a sample (C,H,W), got {}", to_string(shape));
+  Shape shown = shape;
+  if (shown[0] != 3 && shown[0] != 4) shown[0] = 1;
+  return {static_cast<int>(shown[2]), static_cast<int>(shown[1]), static_cast<int>(shown[0]),
+          to_bytes(sample.first(static_cast<size_t>(element_count(shown))), shown, spec)};
+}
+
+std::vector<Image> to_images(const HostArrayF& x, const ModelSpec& spec) {
+  check(x.shape().size() == 4, "to_images", "needs (B,C,H,W), got {}", to_string(x.shape()));
+  const Shape shape(x.shape().begin() + 1, x.shape().end());
+  std::vector<Image> images;
+  for (int64_t i = 0; i < x.batch(); ++i) images.push_back(to_image(x.sample(i), shape, spec));
   return images;
 }
 

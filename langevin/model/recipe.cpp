@@ -44,10 +44,10 @@ void run_fields(Schema& s, Recipe& r) {
   s.field("train.batch", r.batch, "images a step (and per accumulated part)", {1, 65536});
   s.field("train.accumulation", r.accumulation, "batches whose gradients are summed before a step",
           {1, 65536});
-  s.field("train.steps", r.steps, "optimizer steps after which training ends; 0 = no limit by steps",
-          {0, 1e12});
-  s.field("train.minutes", r.minutes, "minutes of training after which it ends; 0 = no limit by time",
-          {0, 1e7});
+  s.field("train.steps", r.steps,
+          "optimizer steps after which training ends; 0 = ends by train.minutes alone", {0, 1e12});
+  s.field("train.minutes", r.minutes,
+          "minutes of training after which it ends; 0 = ends by train.steps alone", {0, 1e7});
   s.field("train.seed", r.seed, "seed of weights, order, noise and augmentation", {0, 9.2e18});
   s.field("train.precision", r.precision, "auto measures both and takes bf16 if it is clearly faster",
           {"auto", "fp32", "bf16"});
@@ -61,7 +61,8 @@ void run_fields(Schema& s, Recipe& r) {
   s.field("train.max_bad_steps", r.max_bad_steps,
           "non-finite gradients in a row before returning to the last checkpoint", {1, 1e6});
   s.field("ema.decay", r.ema_decay, "decay of the weights' moving average; 0 = no average", {0, 0.9999999});
-  s.field("ema.warmup", r.ema_warmup, "shorten the average early on: min(decay, (1 + step) / (10 + step))");
+  s.field("ema.warmup", r.ema_warmup,
+          "shorten the average early on: min(decay, (1 + n) / (10 + n)) after n updates");
   s.field("checkpoint.minutes", r.checkpoint_minutes,
           "minutes between checkpoints; 0 = only by steps and at the end", {0, 1e7});
   s.field("checkpoint.every", r.checkpoint_steps, "steps between checkpoints; 0 = by minutes", {0, 1e12});

@@ -2,6 +2,9 @@
 // needed. torch/torch.h is never included: it costs 15 s a file.
 #pragma once
 
+// First: clang with C++20 needs IValue whole before the headers of lists that ATen.h begins with.
+#include <ATen/core/ivalue.h>
+
 #include <ATen/ATen.h>
 #include <ATen/Parallel.h>
 #include <torch/csrc/autograd/custom_function.h>

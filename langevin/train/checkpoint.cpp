@@ -61,6 +61,9 @@ json to_json(const TrainState& s, int64_t updates) {
           {"seconds", s.seconds},
           {"skipped", s.skipped},
           {"rollbacks", s.rollbacks},
+          {"bad_steps", s.bad_steps},
+          {"rollbacks_in_a_row", s.rollbacks_in_a_row},
+          {"last_rollback", s.last_rollback},
           {"interval", to_json(s.interval)}};
 }
 
@@ -137,6 +140,9 @@ TrainState load_checkpoint(const fs::path& path, ParameterStore& store, Optimize
     state.seconds = s.at("seconds").get<double>();
     state.skipped = s.at("skipped").get<int64_t>();
     state.rollbacks = s.at("rollbacks").get<int64_t>();
+    state.bad_steps = s.at("bad_steps").get<int64_t>();
+    state.rollbacks_in_a_row = s.at("rollbacks_in_a_row").get<int64_t>();
+    state.last_rollback = s.at("last_rollback").get<int64_t>();
     state.interval = log_interval_from_json(s.at("interval"));
     optimizer.set_updates(s.at("updates").get<int64_t>());
     return state;

@@ -21,6 +21,9 @@ struct TrainState {
   double seconds = 0;     // of the training loop
   int64_t skipped = 0;
   int64_t rollbacks = 0;
+  int64_t bad_steps = 0;           // non-finite gradients in a row, up to now
+  int64_t rollbacks_in_a_row = 0;  // without training well in between
+  int64_t last_rollback = 0;       // its step
   LogInterval interval;
 };
 

@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <string>
+#include <system_error>
 
 #include "langevin/data/open.h"
 #include "langevin/model/recipe.h"
@@ -31,6 +32,21 @@ inline TrainJob preset_job(const std::string& name) {
   job.data_options.size = job.recipe.image_size;
   job.data_options.flip = job.recipe.flip;
   return job;
+}
+
+/// Error unless `run` is absent or an empty folder; with `resume`, unless it holds a run.
+inline void check_run_folder(const std::filesystem::path& run, bool resume) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  if (resume) {
+    check(fs::is_regular_file(run / "config.toml", error), run.string(),
+          "there is no run to resume (no config.toml); leave --resume out to begin one");
+    return;
+  }
+  if (!fs::exists(fs::symlink_status(run, error))) return;
+  check(fs::is_directory(run, error), run.string(), "exists and is no folder; give another --out");
+  check(fs::is_empty(run, error) && !error, run.string(),
+        "the run folder exists already; continue it with --resume, or give another --out");
 }
 
 }  // namespace langevin

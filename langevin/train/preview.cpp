@@ -35,7 +35,7 @@ Image Preview::draw(const at::Tensor& ema) {
   const SampleContext<TorchArray> context{seed, 0, {labels}, {}};
   const HostArrayF x0 =
       to_host(run_sampler(sampler, denoiser, schedule_, initial_noise(like, seed, 0), context));
-  return make_grid(to_images(x0));
+  return make_grid(to_images(x0, spec_));
 }
 
 }  // namespace langevin

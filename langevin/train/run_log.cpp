@@ -82,6 +82,7 @@ RunLog::RunLog(const std::filesystem::path& run, bool resume, int64_t step) : ru
     write_file(path, kept);
   }
   events_ = std::make_unique<EventWriter>(run / "events.out.tfevents.langevin", resume);
+  if (resume) events_->restart(step + 1);
 }
 
 void RunLog::write(const LogInterval& interval, const json& extra) {

@@ -1,5 +1,6 @@
 #include "langevin/train/trainer.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <optional>
@@ -94,7 +95,7 @@ class Trainer {
       console_.info(fmt::format("resuming at step {} from {}", state_.step, checkpoint.string()));
       remove_stale_temporaries(run_ / "checkpoints");
     }
-    fs::create_directories(run_ / "samples");
+    make_folders(run_ / "samples");
     write_file(run_ / "config.toml", config_);
     log_.emplace(run_, resume, state_.step);
     if (!resume)
@@ -106,7 +107,8 @@ class Trainer {
     start_ = Clock::now();
     seconds_before_ = saved_at_ = interval_start_ = state_.seconds;
     images_at_interval_ = state_.position;
-    next_preview_ = std::max(first_preview, 2 * state_.seconds);
+    next_preview_ = state_.seconds;
+    plan_preview();
     loader_.emplace(data_, loader_options(job_), state_.position);
     const int64_t total = job_.recipe.steps;
     Progress progress(console_, "training", "img", total, job_.recipe.minutes);
@@ -178,14 +180,41 @@ class Trainer {
     const bool had_second_moments = file.file.contains("v." + network_->store().parameters().front().name);
     check(had_second_moments == (job_.recipe.optimizer.name == "adamw"), checkpoint.string(),
           "the run began with another optimizer; optimizer.name cannot change on --resume");
-    if (file.spec.provenance.value("seed", job_.recipe.seed) != job_.recipe.seed) {
-      console_.warn("another seed than the run began with: it goes on, but not bit for bit");
-    }
+    warn_of_changes(file.file);
     const auto was = file.spec.provenance.value("/data/hash"_json_pointer, std::string());
     if (!was.empty() && was != data_->summary().hash) {
       console_.warn(
           fmt::format("{} is not the data this run began with; it goes on, but not bit for bit", job_.data));
     }
+  }
+
+  /// Names what differs from the run's own configuration and makes other numbers than it would have.
+  void warn_of_changes(const SafetensorsFile& checkpoint) const {
+    const auto config = checkpoint.metadata().find("config");
+    check(config != checkpoint.metadata().end(), checkpoint.source(), "the checkpoint has no configuration");
+    TrainJob before = job_, now = job_;
+    job_schema(before).load_toml(config->second, checkpoint.source());
+    for (TrainJob* job : {&before, &now}) {  // where a run ends, what it keeps and shows changes no weight
+      Recipe& r = job->recipe;
+      if (r.optimizer.decay == "constant") r.steps = 0, r.minutes = 0;
+      r.checkpoint_minutes = r.sample_minutes = r.sample_guidance = 0;
+      r.checkpoint_steps = r.checkpoint_keep = r.sample_count = r.sample_steps = r.max_bad_steps = 0;
+      r.preset.clear();
+      job->data.clear();  // its hash is what counts
+      job->licence.clear();
+      job->data_options.threads = job->data_options.memory = 0;
+    }
+    const auto a = job_schema(before).to_json().flatten(), b = job_schema(now).to_json().flatten();
+    std::string changed;
+    for (const auto& [key, value] : b.items()) {
+      if (a.contains(key) && a[key] == value) continue;
+      std::string name = key.substr(1);
+      std::replace(name.begin(), name.end(), '/', '.');
+      changed += (changed.empty() ? "" : ", ") + name;
+    }
+    if (changed.empty()) return;
+    console_.warn(fmt::format(
+        "not as the run was configured: {}; it goes on, but not bit for bit as without the change", changed));
   }
 
   void step() {
@@ -214,36 +243,36 @@ class Trainer {
       const double clip = limit > 0 && norm > limit ? limit / norm : 1.0;
       optimizer_->step(learning_rate(r.optimizer, state_.step, progress_share()), part_share * clip,
                        ema_decay(r.ema_decay, r.ema_warmup, optimizer_->updates()));
-      bad_steps_ = 0;
+      state_.bad_steps = 0;
     } else {
       optimizer_->discard();
       ++state_.skipped;
-      ++bad_steps_;
+      ++state_.bad_steps;
     }
     state_.position = loader_->position();
     ++state_.step;
-    if (state_.skipped == 1 && bad_steps_ == 1) {
+    if (state_.skipped == 1 && state_.bad_steps == 1) {
       console_.warn(fmt::format("step {}: the gradient is not finite; the step is skipped", state_.step));
     }
-    if (bad_steps_ >= r.max_bad_steps) roll_back();
+    if (state_.bad_steps >= r.max_bad_steps) roll_back();
   }
 
   /// Weights, moments and EMA return to the last checkpoint; the stream of data goes on, so other batches
   /// follow.
   void roll_back() {
-    if (state_.step - last_rollback_ > 100 * job_.recipe.max_bad_steps) rollbacks_in_a_row_ = 0;
-    last_rollback_ = state_.step;
-    check(++rollbacks_in_a_row_ <= max_rollbacks, run_.string(),
+    if (state_.step - state_.last_rollback > 100 * job_.recipe.max_bad_steps) state_.rollbacks_in_a_row = 0;
+    state_.last_rollback = state_.step;
+    check(++state_.rollbacks_in_a_row <= max_rollbacks, run_.string(),
           "training diverges: {} non-finite gradients in a row, again after {} returns to a checkpoint; "
           "lower optimizer.lr",
-          bad_steps_, max_rollbacks);
+          state_.bad_steps, max_rollbacks);
     const fs::path checkpoint = newest_checkpoint(run_, console_);
     console_.warn(
         fmt::format("step {}: {} non-finite gradients in a row; weights, moments and EMA return to {}",
-                    state_.step, bad_steps_, checkpoint.string()));
+                    state_.step, state_.bad_steps, checkpoint.string()));
     load_checkpoint(checkpoint, network_->store(), *optimizer_);
     ++state_.rollbacks;
-    bad_steps_ = 0;
+    state_.bad_steps = 0;
   }
 
   /// One line of the log. The last line of a run may cover less than a whole interval: it is marked, and a
@@ -276,7 +305,7 @@ class Trainer {
     if (by_steps || by_time) save();
     if (r.sample_count > 0 && state_.seconds >= next_preview_) {
       preview();
-      next_preview_ = r.sample_minutes > 0 ? state_.seconds + 60 * r.sample_minutes : 2 * state_.seconds;
+      plan_preview();
     }
   }
 
@@ -289,6 +318,11 @@ class Trainer {
     save_model(run_, spec_, network_->store(), *optimizer_);
     log_->draw();
     saved_at_ = state_.seconds;
+  }
+
+  void plan_preview() {
+    const double minutes = job_.recipe.sample_minutes, now = state_.seconds;
+    next_preview_ = minutes > 0 ? now + 60 * minutes : std::max(first_preview, 2 * now);
   }
 
   void preview() {
@@ -333,18 +367,7 @@ class Trainer {
   double seconds_before_ = 0, saved_at_ = 0, next_preview_ = 0, interval_start_ = 0;
   uint64_t images_at_interval_ = 0;
   double shown_loss_ = std::nan(""), result_loss_ = 0;
-  int64_t bad_steps_ = 0, rollbacks_in_a_row_ = 0, last_rollback_ = 0;
 };
-
-void check_run_folder(const fs::path& run, bool resume) {
-  std::error_code ignored;
-  if (resume) {
-    check(fs::is_directory(run), run.string(), "there is no run to resume; leave --resume out to begin one");
-    return;
-  }
-  check(!fs::exists(run, ignored) || (fs::is_directory(run) && fs::is_empty(run)), run.string(),
-        "already exists; continue it with --resume or choose another --out");
-}
 
 }  // namespace
 

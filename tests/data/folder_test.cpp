@@ -62,8 +62,12 @@ TEST(Folder, NoClassesWithoutTwoFoldersOrWithLooseFiles) {
   auto files = two_classes();
   files.emplace_back("loose.png", png(noise_image(8, 8, 3, 9)));
   test::write_folder(b.path(), files);
-  EXPECT_TRUE(open_quietly(b.path())->class_names().empty());
-  EXPECT_EQ(open_quietly(b.path())->size(), 4);
+  test::Listener listener;
+  const auto set = open_dataset(b.path(), {}, listener.console);
+  EXPECT_TRUE(set->class_names().empty());
+  EXPECT_EQ(set->size(), 4);
+  const std::string heard = listener.heard();  // classes do not vanish without a word
+  EXPECT_TRUE(contains(heard, "warning: " + b.path().string()) && contains(heard, "loose.png")) << heard;
 }
 
 TEST(Folder, JpegWebpAndWrongExtensionsAreReadByContent) {

@@ -128,6 +128,16 @@ TEST(TfEvents, WritesWhatTensorBoardReads) {
   EXPECT_EQ(image.bytes.at(4), as_string(png));
 }
 
+TEST(TfEvents, ARestartSaysWhatCountsNoLonger) {
+  Folder folder;
+  EventWriter(folder / "a", false).restart(51);
+  const std::vector<Message> events = parse_file(folder / "a");
+  ASSERT_EQ(events.size(), 2u);
+  EXPECT_EQ(events[1].numbers.at(2), 51u);
+  EXPECT_EQ(parse_message(events[1].bytes.at(7)).numbers.at(1),
+            1u);  // SessionLog.START, as event.proto has it
+}
+
 // A process killed in the middle of a record leaves half of it; what follows must still be readable.
 TEST(TfEvents, AppendsBehindTheLastWholeRecord) {
   Folder folder;
