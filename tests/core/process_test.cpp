@@ -119,6 +119,22 @@ struct CloseFile {
 };
 using File = std::unique_ptr<std::FILE, CloseFile>;
 
+// A log on a full disk must not end the work.
+TEST(Console, AStreamThatTakesNothingIsNoError) {
+  std::FILE* full = std::fopen("/dev/full", "w");
+  if (full == nullptr) GTEST_SKIP() << "no /dev/full here";
+  std::setvbuf(full, nullptr, _IONBF, 0);
+  {
+    Console console(Console::Level::normal, full);
+    EXPECT_NO_THROW(console.info("x"));
+    EXPECT_NO_THROW(console.warn("x"));
+    Progress progress(console, "a", "b", 2);
+    EXPECT_NO_THROW(progress.update(1, 1));
+    EXPECT_NO_THROW(progress.finish());
+  }
+  std::fclose(full);
+}
+
 TEST(Console, LinesAndWarnings) {
   const File file(std::tmpfile());
   Console console(Console::Level::normal, file.get());
