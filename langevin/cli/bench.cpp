@@ -14,7 +14,8 @@ constexpr const char* kExamples =
     "  langevin bench sample --preset small --batch 16\n"
     "  langevin bench policy --precision fp32\n"
     "  langevin bench roofline --json\n"
-    "`fraction_of_limit` is the share of the machine's convolution rate, measured in the same run; of a policy, "
+    "`fraction_of_limit` is the share of the machine's convolution rate, measured in the same run; of a "
+    "policy, "
     "whose\nsingle call reads every weight once, the share of its memory rate.";
 
 void print_flat(const nlohmann::json& json, const std::string& prefix, std::string& text) {
@@ -73,9 +74,9 @@ void bench_verb(const Arguments& arguments) {
 
   Console console(common.level());
   const StopSignal stop;
-  const nlohmann::json result =
-      o.what == "policy" ? bench_policy(policy_backend(o, backend), o.seconds, console, stop)
-                         : torch_wing("auto").bench(o, console, stop);
+  const nlohmann::json result = o.what == "policy"
+                                    ? bench_policy(policy_backend(o, backend), o.seconds, console, stop)
+                                    : torch_wing("auto").bench(o, console, stop);
   if (common.json) return print_json(result);
   std::string text;
   print_flat(result, "", text);

@@ -21,8 +21,8 @@ struct Policy {
   nn::UNet1DConfig config;
 };
 
-/// PushT with its low-dimensional observations (Chi et al. 2303.04137: two observations of 20 numbers), and a network
-/// for a small robot: two observations of 30 numbers.
+/// PushT with its low-dimensional observations (Chi et al. 2303.04137: two observations of 20 numbers), and a
+/// network for a small robot: two observations of 30 numbers.
 std::vector<Policy> policies() {
   nn::UNet1DConfig large{.input_dim = 2, .horizon = 16, .global_cond_dim = 40, .kernel_size = 5};
   large.cond_predict_scale = true;
@@ -68,7 +68,8 @@ std::vector<HostArrayF> random_weights(const std::vector<nn::ParameterSpec>& par
 }
 
 /// The model in a file, since that is what every engine opens.
-ModelFile make_model(const nn::NetworkConfig& network, const nn::CostInterpreter& cost, const fs::path& path) {
+ModelFile make_model(const nn::NetworkConfig& network, const nn::CostInterpreter& cost,
+                     const fs::path& path) {
   ModelSpec spec;
   spec.network = network;
   spec.schedule.kind = "cosine";
@@ -76,8 +77,8 @@ ModelFile make_model(const nn::NetworkConfig& network, const nn::CostInterpreter
   const std::vector<HostArrayF> weights = random_weights(cost.parameters());
   std::vector<TensorOut> tensors;
   for (size_t i = 0; i < weights.size(); ++i) {
-    tensors.push_back({cost.parameters()[i].name, DType::f32, weights[i].shape(),
-                       std::as_bytes(weights[i].data())});
+    tensors.push_back(
+        {cost.parameters()[i].name, DType::f32, weights[i].shape(), std::as_bytes(weights[i].data())});
   }
   write_model(path, spec, tensors);
   return open_model(path);
@@ -118,9 +119,10 @@ nlohmann::json bench_policy(const BackendOptions& backend, double seconds, Conso
     const nn::CostInterpreter cost = nn::cost_of(policy.config);
     const Scratch scratch;
     const auto engine = open_engine(make_model(policy.config, cost, scratch.file()), backend);
-    const auto times = time_calls(*engine, policy.config, seconds / static_cast<double>(networks.size()), stop);
-    const auto weight_bytes = static_cast<double>(cost.parameter_count()) *
-                              (backend.engine.precision == "bf16" ? 2.0 : 4.0);
+    const auto times =
+        time_calls(*engine, policy.config, seconds / static_cast<double>(networks.size()), stop);
+    const auto weight_bytes =
+        static_cast<double>(cost.parameter_count()) * (backend.engine.precision == "bf16" ? 2.0 : 4.0);
     const double median = times[times.size() / 2], limit = weight_bytes * 1e-9 / roofline.memory;
     const size_t p99 = static_cast<size_t>(std::ceil(0.99 * static_cast<double>(times.size()))) - 1;
     result["engine"] = engine->name();

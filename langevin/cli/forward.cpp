@@ -22,7 +22,8 @@ constexpr const char* kExamples =
     "FILE --in holds `sample` (N,C,H,W), `timestep` (one number or N) and, if the model has classes, "
     "`class_labels` "
     "(N).\nFILE --out gets `output` (N,C,H,W), the network's own output.\n"
-    "A network of sequences takes `sample` (N,T,C), T its horizon, and gives `output` so; `global_cond` (N,D) is "
+    "A network of sequences takes `sample` (N,T,C), T its horizon, and gives `output` so; `global_cond` "
+    "(N,D) is "
     "what it is conditioned on.";
 
 template <class T>
@@ -144,8 +145,7 @@ void forward_verb(const Arguments& arguments) {
   verify_checksum(in);
   const HostArrayF sample = read_sample(in, model.spec.network);
   const std::vector<double> t = per_sample(in, "timestep", sample.batch());
-  const Cond<HostArrayF> cond{read_labels(in, model.spec, sample.batch()),
-                              read_global_cond(in, model.spec)};
+  const Cond<HostArrayF> cond{read_labels(in, model.spec, sample.batch()), read_global_cond(in, model.spec)};
 
   Console console(o.common.level());
   const auto engine = open_engine(std::move(model), o.backend);

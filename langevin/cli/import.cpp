@@ -8,8 +8,10 @@ namespace {
 constexpr const char* kExamples =
     "Examples:\n"
     "  langevin import downloads/pusht --out pusht.safetensors\n"
-    "The folder holds `config.json` and `model.safetensors` of a ConditionalUnet1D (Diffusion Policy). Its files "
-    "do not say\nhow it was trained: the authors' schedule is taken (100 timesteps, squaredcos_cap_v2, epsilon).";
+    "The folder holds `config.json` and `model.safetensors` of a ConditionalUnet1D (Diffusion Policy). Its "
+    "files "
+    "do not say\nhow it was trained: the authors' schedule is taken (100 timesteps, squaredcos_cap_v2, "
+    "epsilon).";
 
 }  // namespace
 

@@ -5,7 +5,6 @@
 
 #include "langevin/model/policy_folder.h"
 
-
 namespace langevin {
 namespace fs = std::filesystem;
 namespace {
@@ -32,9 +31,10 @@ void check_weights(const ModelFile& model) {
 
 /// A file with no description of ours: perhaps one of a folder that another project wrote.
 ModelFile open_foreign(const fs::path& path, SafetensorsFile file) {
-  check(is_policy_folder(path), path.string(),
-        "no description of a model inside (metadata key '{}'); give a model file, a checkpoint or a run folder",
-        spec_key);
+  check(
+      is_policy_folder(path), path.string(),
+      "no description of a model inside (metadata key '{}'); give a model file, a checkpoint or a run folder",
+      spec_key);
   ModelFile model{path, policy_folder_spec(path), std::move(file), ""};
   check_weights(model);
   return model;

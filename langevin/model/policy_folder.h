@@ -1,6 +1,7 @@
 // A ConditionalUnet1D as Diffusion Policy's users keep it: a folder with `config.json` (the arguments of its
 // constructor) and `model.safetensors` (its state dict). Neither says how it was trained; what the authors'
-// recipe says is taken (Chi et al. 2303.04137): 100 timesteps of squaredcos_cap_v2, epsilon, actions scaled to
+// recipe says is taken (Chi et al. 2303.04137): 100 timesteps of squaredcos_cap_v2, epsilon, actions scaled
+// to
 // [-1, 1] and clipped there.
 #pragma once
 

@@ -15,9 +15,7 @@ void check_range(const char* field, int64_t value, int64_t lo, int64_t hi) {
 
 }  // namespace
 
-int64_t horizon_multiple(const UNet1DConfig& config) {
-  return int64_t{1} << (config.down_dims.size() - 1);
-}
+int64_t horizon_multiple(const UNet1DConfig& config) { return int64_t{1} << (config.down_dims.size() - 1); }
 
 UNet1DConfig validated(UNet1DConfig c) {
   const auto stages = static_cast<int64_t>(c.down_dims.size());

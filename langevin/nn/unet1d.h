@@ -1,12 +1,12 @@
-// Diffusion Policy's ConditionalUnet1D (Chi et al. 2303.04137, section III-A) as its authors configure and name
-// it: a U-Net along time that a timestep and an observation steer by FiLM (Perez et al. 1709.07871).
+// Diffusion Policy's ConditionalUnet1D (Chi et al. 2303.04137, section III-A) as its authors configure and
+// name it: a U-Net along time that a timestep and an observation steer by FiLM (Perez et al. 1709.07871).
 //
 //   x (N,C,L), t (N), global_cond (N,D) -> (N,C,L).  L is the horizon, C the numbers of an action.
 //
 // The peer's own interface is (N,L,C), which it turns around first and last; here data is (N,C,L) throughout
-// (`langevin forward` takes and gives the peer's layout). Stages halve L; the way up doubles it, so L must be a
-// multiple of 2^(stages - 1). (Other lengths the peer refuses at a concatenation, or returns longer than they
-// came.)
+// (`langevin forward` takes and gives the peer's layout). Stages halve L; the way up doubles it, so L must be
+// a multiple of 2^(stages - 1). (Other lengths the peer refuses at a concatenation, or returns longer than
+// they came.)
 #pragma once
 
 #include <nlohmann/json.hpp>
@@ -22,11 +22,11 @@ struct UNet1DConfig {
   int64_t input_dim = 2;        // C
   int64_t horizon = 16;         // L; not the peer's: what input_shape says, any other that fits may be given
   int64_t global_cond_dim = 0;  // D; 0: unconditional (the peer's None)
-  int64_t diffusion_step_embed_dim = 256;        // even, 4 or more
+  int64_t diffusion_step_embed_dim = 256;          // even, 4 or more
   std::vector<int64_t> down_dims{256, 512, 1024};  // channels of each stage
-  int64_t kernel_size = 3;                       // odd
-  int64_t n_groups = 8;                          // of GroupNorm, but for final_conv's
-  bool cond_predict_scale = false;               // FiLM with scale and bias; false: bias alone
+  int64_t kernel_size = 3;                         // odd
+  int64_t n_groups = 8;                            // of GroupNorm, but for final_conv's
+  bool cond_predict_scale = false;                 // FiLM with scale and bias; false: bias alone
 };
 
 /// Checks every field; Error names field and value.
@@ -95,7 +95,8 @@ struct Parts {
 template <class B>
 typename B::Value condition(B& b, const UNet1DConfig& c, const Inputs<typename B::Value>& in) {
   const int64_t embed = c.diffusion_step_embed_dim;
-  typename B::Value h = b.timestep_embedding(in.t, {.dim = embed});  // sin, cos; exp(-ln(1e4) i / (embed/2 - 1))
+  typename B::Value h =
+      b.timestep_embedding(in.t, {.dim = embed});  // sin, cos; exp(-ln(1e4) i / (embed/2 - 1))
   {
     const auto scope = b.scope("diffusion_step_encoder");
     h = b.mish(b.linear(h, "1", {.out = 4 * embed, .init = init_torch}));
@@ -119,8 +120,8 @@ template <class B>
 typename B::Value unet1d(B& b, const UNet1DConfig& c, const Inputs<typename B::Value>& in) {
   using V = typename B::Value;
   const Shape shape = b.shape(in.x);
-  check(shape.size() == 3 && shape[1] == c.input_dim, "unet1d", "the input is {}, the network needs (N, {}, L)",
-        to_string(shape), c.input_dim);
+  check(shape.size() == 3 && shape[1] == c.input_dim, "unet1d",
+        "the input is {}, the network needs (N, {}, L)", to_string(shape), c.input_dim);
   check(shape[2] > 0 && shape[2] % horizon_multiple(c) == 0, "unet1d",
         "a horizon of {} does not fit {} stages; give a multiple of {}", shape[2], c.down_dims.size(),
         horizon_multiple(c));
@@ -146,8 +147,7 @@ typename B::Value unet1d(B& b, const UNet1DConfig& c, const Inputs<typename B::V
     h = parts.stage(b.concat(h, skips[stages - 1 - i]), out);
     h = b.conv_transpose1d(h, "2.conv", {.out = out, .init = unet1d_detail::init_torch});
   }
-  h = parts.at("final_conv", 0,
-               [&] { return parts.block(h, c.down_dims[0], unet1d_detail::final_groups); });
+  h = parts.at("final_conv", 0, [&] { return parts.block(h, c.down_dims[0], unet1d_detail::final_groups); });
   const auto scope = b.scope("final_conv");
   return parts.pointwise(h, "1", c.input_dim);
 }

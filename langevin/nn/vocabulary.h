@@ -4,9 +4,9 @@
 //
 //   template <class B> typename B::Value unet2d(B& b, const UNet2DConfig&, const Inputs<typename B::Value>&);
 //
-// Images are logically (N,C,H,W), trajectories (N,C,L), token sequences (N,L,C), vectors (N,C); (N,C,...) below
-// is any of the three with channels second. Every operator that owns parameters takes its name within the
-// current scope; the full name ("down_blocks.0.resnets.1.conv1.weight") is the peer's.
+// Images are logically (N,C,H,W), trajectories (N,C,L), token sequences (N,L,C), vectors (N,C); (N,C,...)
+// below is any of the three with channels second. Every operator that owns parameters takes its name within
+// the current scope; the full name ("down_blocks.0.resnets.1.conv1.weight") is the peer's.
 #pragma once
 
 #include <concepts>
@@ -86,8 +86,8 @@ template <class B>
 concept Interpreter = requires(B b, typename B::Value v, std::string_view name, int64_t n) {
   b.scope(name);  // RAII: names within nest
   { b.shape(v) } -> std::convertible_to<Shape>;
-  { b.conv2d(v, name, Conv2d{}) } -> std::same_as<typename B::Value>;         // weight (O,I,k,k), bias (O)
-  { b.conv1d(v, name, Conv1d{}) } -> std::same_as<typename B::Value>;         // weight (O,I,k), bias (O)
+  { b.conv2d(v, name, Conv2d{}) } -> std::same_as<typename B::Value>;  // weight (O,I,k,k), bias (O)
+  { b.conv1d(v, name, Conv1d{}) } -> std::same_as<typename B::Value>;  // weight (O,I,k), bias (O)
   {
     b.conv_transpose1d(v, name, ConvTranspose1d{})
     } -> std::same_as<typename B::Value>;                                     // weight (I,O,k), bias (O)

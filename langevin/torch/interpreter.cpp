@@ -8,9 +8,7 @@ namespace langevin {
 namespace {
 
 /// (N,C,L) -> (N,C,1,L), channels-last in memory.
-at::Tensor as_image(const at::Tensor& x) {
-  return x.unsqueeze(2).contiguous(at::MemoryFormat::ChannelsLast);
-}
+at::Tensor as_image(const at::Tensor& x) { return x.unsqueeze(2).contiguous(at::MemoryFormat::ChannelsLast); }
 
 /// (N,C) as a factor or summand of x (N,C,...).
 at::Tensor per_channel(const at::Tensor& values, const at::Tensor& x) {

@@ -34,8 +34,8 @@ Network<TorchArray> sampling_network(TorchNetwork& network, double guidance, int
     const at::Tensor times = timestep_tensor(t, device);
     const at::Tensor global = cond.global_cond ? cond.global_cond->value : at::Tensor();
     if (!conditional || guidance == 1 || cond.class_labels.empty()) {
-      return {network(x.value, times,
-                      {conditional ? label_tensor(labels, device) : at::Tensor(), global}, {})};
+      return {
+          network(x.value, times, {conditional ? label_tensor(labels, device) : at::Tensor(), global}, {})};
     }
     check(null_label >= 0, "sample",
           "guidance needs a model trained with a null class (diffusion.label_dropout > 0)");

@@ -1,5 +1,5 @@
-// Networks with weights and inputs from Philox, so that outputs can be compared with golden numbers where no file of
-// weights is at hand. Free of libtorch: every interpreter may be held against the same numbers.
+// Networks with weights and inputs from Philox, so that outputs can be compared with golden numbers where no
+// file of weights is at hand. Free of libtorch: every interpreter may be held against the same numbers.
 #pragma once
 
 #include <algorithm>
@@ -33,8 +33,8 @@ struct GoldenNetwork {
     for (auto& [name, values] : weights) fill(name, values, index++);
   }
 
-  /// Standard normal numbers: over the root of the fan-in for products, 1 + 0.1 n for normalisation weights, 0.1 n for
-  /// biases. Nothing is zero, so nothing of the network goes unseen.
+  /// Standard normal numbers: over the root of the fan-in for products, 1 + 0.1 n for normalisation weights,
+  /// 0.1 n for biases. Nothing is zero, so nothing of the network goes unseen.
   static void fill(const std::string& name, HostArrayF& values, uint64_t index) {
     fill_normal(values.data(), {7, index, Purpose::test, 1});
     const bool bias = name.ends_with(".bias"), product = values.shape().size() > 1;
@@ -46,7 +46,8 @@ struct GoldenNetwork {
   /// The elements of an output that the file holds.
   std::vector<double> kept(const HostArrayF& output) const {
     std::vector<double> values;
-    for (const int64_t i : json.at("indices").get<std::vector<int64_t>>()) values.push_back(output[i % output.size()]);
+    for (const int64_t i : json.at("indices").get<std::vector<int64_t>>())
+      values.push_back(output[i % output.size()]);
     return values;
   }
 

@@ -1,5 +1,5 @@
-// The U-Net of policies as the cost interpreter sees it: the published size, the peer's names, which horizons fit,
-// and configurations that are refused.
+// The U-Net of policies as the cost interpreter sees it: the published size, the peer's names, which horizons
+// fit, and configurations that are refused.
 #include "langevin/nn/unet1d.h"
 
 #include <gtest/gtest.h>
@@ -74,7 +74,7 @@ TEST(UNet1D, ParameterNamesAreThePeersAndUnique) {
         "final_conv.1.bias"}) {
     EXPECT_EQ(names.count(name), 1U) << name;
   }
-  EXPECT_EQ(names.count("down_modules.2.2.conv.weight"), 0U);      // the last stage stays
+  EXPECT_EQ(names.count("down_modules.2.2.conv.weight"), 0U);        // the last stage stays
   EXPECT_EQ(names.count("mid_modules.0.residual_conv.weight"), 0U);  // as many channels as before
   EXPECT_EQ(names.count("up_modules.2.0.blocks.0.block.0.weight"), 0U);
 }
@@ -89,7 +89,9 @@ TEST(UNet1D, TransposedConvolutionsAndFlopsAreCounted) {
     EXPECT_DOUBLE_EQ(row.flops, 2.0 * 2 * 16 * 16 * 4);  // two inputs meet four taps of 16 x 16 channels
   }
   for (const auto& p : one.parameters()) {
-    if (p.name == "up_modules.1.2.conv.weight") { EXPECT_EQ(p.shape, (Shape{8, 8, 4})); }
+    if (p.name == "up_modules.1.2.conv.weight") {
+      EXPECT_EQ(p.shape, (Shape{8, 8, 4}));
+    }
   }
 }
 

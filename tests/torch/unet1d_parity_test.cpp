@@ -1,5 +1,5 @@
-// ConditionalUnet1D against Diffusion Policy: random weights, inputs and outputs stand in ../shared/parity. Also its
-// gradients, and bf16.
+// ConditionalUnet1D against Diffusion Policy: random weights, inputs and outputs stand in ../shared/parity.
+// Also its gradients, and bf16.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -31,8 +31,8 @@ TEST(UNet1DParity, OutputEqualsThePeersWithin1e5) {
   const at::NoGradGuard no_grad;
   const auto read = [&](const char* name) { return to_torch(io.to_float(name)).value; };
   const at::Tensor x = read("sample").transpose(1, 2).contiguous();  // the peer's (N,L,C)
-  const at::Tensor output =
-      network(x, timestep_tensor({timesteps.begin(), timesteps.end()}, at::kCPU), {{}, read("global_cond")}, {});
+  const at::Tensor output = network(x, timestep_tensor({timesteps.begin(), timesteps.end()}, at::kCPU),
+                                    {{}, read("global_cond")}, {});
   EXPECT_LT(relative_error(output.transpose(1, 2), read("output")), 1e-5);
 }
 
@@ -54,7 +54,8 @@ TorchNetwork small(Precision precision, bool training, bool scale = true) {
 TEST(UNet1D, GradientsAreThoseOfFiniteDifferences) {
   for (const bool scale : {true, false}) {
     TorchNetwork network = small(Precision::fp32, true, scale);
-    const at::Tensor x = randn({3, 2, 8}, 0), t = timestep_tensor({0, 40, 99}, at::kCPU), y = randn({3, 2, 8}, 10);
+    const at::Tensor x = randn({3, 2, 8}, 0), t = timestep_tensor({0, 40, 99}, at::kCPU),
+                     y = randn({3, 2, 8}, 10);
     const TorchConditions cond{{}, randn({3, 5}, 20)};
     const auto loss = [&] { return (network(x, t, cond, {}) * y).sum(); };
     loss().backward();
@@ -81,7 +82,8 @@ TEST(UNet1D, GradientsAreThoseOfFiniteDifferences) {
 TEST(UNet1D, Bf16FollowsFp32AndASampleDoesNotDependOnItsBatch) {
   TorchNetwork high = small(Precision::fp32, false), low = small(Precision::bf16, false);
   const at::NoGradGuard no_grad;
-  const at::Tensor x = randn({3, 2, 8}, 0), t = timestep_tensor({0, 40, 99}, at::kCPU), cond = randn({3, 5}, 20);
+  const at::Tensor x = randn({3, 2, 8}, 0), t = timestep_tensor({0, 40, 99}, at::kCPU),
+                   cond = randn({3, 5}, 20);
   const at::Tensor a = high(x, t, {{}, cond}, {}), b = low(x, t, {{}, cond}, {});
   EXPECT_EQ(b.scalar_type(), at::kFloat);
   EXPECT_LT(relative_error(b, a), 0.05);
