@@ -50,9 +50,11 @@ void declare(CLI::App& app, BenchRequest& o) {
 
 /// The engine that `bench policy` calls; UsageError where none of that name is built.
 BackendOptions policy_backend(const BenchRequest& o, const std::string& name) {
+  if (o.device == "cuda")
+    fail_usage("--device: the limit of bench policy is the processor's memory; use cpu");
   BackendOptions backend;
   backend.backend = name;
-  backend.engine = {o.device, o.precision == "auto" ? "fp32" : o.precision, o.threads};
+  backend.engine = {"cpu", o.precision == "auto" ? "fp32" : o.precision, o.threads};
   check_backend(backend);
   return backend;
 }

@@ -68,7 +68,11 @@ at::Tensor TorchInterpreter::conv_transpose1d(const Value& x, std::string_view n
                                               const nn::ConvTranspose1d& c) {
   const at::Tensor weight = parameter(name, ".weight", {x.size(1), c.out, c.kernel}, c.init);
   const at::Tensor bias = parameter(name, ".bias", {c.out}, nn::init_zeros);
-  return at::conv_transpose1d(cast(x).contiguous(), weight, bias, c.stride, c.padding);
+  // In fp32, since libtorch 1.13 has no bf16 here on processors without AVX-512; it is a small share of the
+  // work.
+  return at::conv_transpose1d(x.to(at::kFloat).contiguous(), weight.to(at::kFloat), bias.to(at::kFloat),
+                              c.stride, c.padding)
+      .to(compute_type());
 }
 
 at::Tensor TorchInterpreter::linear(const Value& x, std::string_view name, const nn::Linear& c) {
@@ -117,7 +121,9 @@ at::Tensor TorchInterpreter::timestep_embedding(const Value& t, const nn::Timest
 
 at::Tensor TorchInterpreter::silu(const Value& x) { return at::silu(x); }
 
-at::Tensor TorchInterpreter::mish(const Value& x) { return at::mish(x); }
+at::Tensor TorchInterpreter::mish(const Value& x) {
+  return at::mish(x.to(at::kFloat)).to(x.scalar_type());  // libtorch 1.13 has none in bf16 on the CPU
+}
 
 at::Tensor TorchInterpreter::dropout(const Value& x, double p) {
   const uint32_t layer = dropout_layer_++;
