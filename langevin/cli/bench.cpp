@@ -1,4 +1,5 @@
 // langevin bench: measures training, sampling and the machine itself. The measuring is the libtorch wing's.
+#include "langevin/cli/bench_policy.h"
 #include "langevin/cli/command.h"
 #include "langevin/cli/wing.h"
 #include "langevin/core/signals.h"
@@ -11,8 +12,11 @@ constexpr const char* kExamples =
     "Examples:\n"
     "  langevin bench train --preset ddpm-cifar10 --precision bf16\n"
     "  langevin bench sample --preset small --batch 16\n"
+    "  langevin bench policy --precision fp32\n"
     "  langevin bench roofline --json\n"
-    "`fraction_of_limit` is the share of the machine's convolution rate, measured in the same run.";
+    "`fraction_of_limit` is the share of the machine's convolution rate, measured in the same run; of a "
+    "policy, "
+    "whose\nsingle call reads every weight once, the share of its memory rate.";
 
 void print_flat(const nlohmann::json& json, const std::string& prefix, std::string& text) {
   for (const auto& [key, value] : json.items()) {
@@ -28,9 +32,9 @@ void print_flat(const nlohmann::json& json, const std::string& prefix, std::stri
 }
 
 void declare(CLI::App& app, BenchRequest& o) {
-  app.add_option("what", o.what, "train, sample or roofline")
+  app.add_option("what", o.what, "train, sample, policy or roofline")
       ->required()
-      ->check(CLI::IsMember({"train", "sample", "roofline"}));
+      ->check(CLI::IsMember({"train", "sample", "policy", "roofline"}));
   app.add_option("--preset", o.preset, "the network measured (default ddpm-cifar10)");
   app.add_option("--batch", o.batch, "images a step or call; 0: 16")->check(CLI::Range(0, 65536));
   app.add_option("--size", o.size, "height and width; 0: the preset's")->check(CLI::Range(0, 4096));
@@ -44,13 +48,27 @@ void declare(CLI::App& app, BenchRequest& o) {
   app.add_option("--threads", o.threads, "threads; 0: one a core")->check(CLI::Range(0, 4096));
 }
 
+/// The engine that `bench policy` calls; UsageError where none of that name is built.
+BackendOptions policy_backend(const BenchRequest& o, const std::string& name) {
+  if (o.device == "cuda")
+    fail_usage("--device: the limit of bench policy is the processor's memory; use cpu");
+  BackendOptions backend;
+  backend.backend = name;
+  backend.engine = {"cpu", o.precision == "auto" ? "fp32" : o.precision, o.threads};
+  check_backend(backend);
+  return backend;
+}
+
 }  // namespace
 
 void bench_verb(const Arguments& arguments) {
   BenchRequest o;
   CommonOptions common;
-  CLI::App app("Measure: train, sample or roofline (the machine's own limits).", "langevin bench");
+  std::string backend = "auto";
+  CLI::App app("Measure: train, sample, policy (one call) or roofline (the machine's own limits).",
+               "langevin bench");
   declare(app, o);
+  app.add_option("--backend", backend, "policy: the engine that is called, as of langevin forward");
   add_common(app, common);
   app.footer(kExamples);
   if (!parse(app, arguments)) return;
@@ -58,7 +76,9 @@ void bench_verb(const Arguments& arguments) {
 
   Console console(common.level());
   const StopSignal stop;
-  const nlohmann::json result = torch_wing("auto").bench(o, console, stop);
+  const nlohmann::json result = o.what == "policy"
+                                    ? bench_policy(policy_backend(o, backend), o.seconds, console, stop)
+                                    : torch_wing("auto").bench(o, console, stop);
   if (common.json) return print_json(result);
   std::string text;
   print_flat(result, "", text);

@@ -21,6 +21,7 @@ void train_verb(const Arguments& arguments);
 void sample_verb(const Arguments& arguments);
 void forward_verb(const Arguments& arguments);
 void inspect_verb(const Arguments& arguments);
+void import_verb(const Arguments& arguments);
 void data_verb(const Arguments& arguments);
 void bench_verb(const Arguments& arguments);
 

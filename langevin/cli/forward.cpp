@@ -21,7 +21,10 @@ constexpr const char* kExamples =
     "  langevin forward runs/a --in inputs.safetensors --out output.safetensors\n"
     "FILE --in holds `sample` (N,C,H,W), `timestep` (one number or N) and, if the model has classes, "
     "`class_labels` "
-    "(N).\nFILE --out gets `output` (N,C,H,W), the network's own output.";
+    "(N).\nFILE --out gets `output` (N,C,H,W), the network's own output.\n"
+    "A network of sequences takes `sample` (N,T,C), T its horizon, and gives `output` so; `global_cond` "
+    "(N,D) is "
+    "what it is conditioned on.";
 
 template <class T>
 void append_as_double(const TensorView& tensor, std::vector<double>& values) {
@@ -87,13 +90,49 @@ std::vector<int64_t> read_labels(const SafetensorsFile& file, const ModelSpec& s
   return labels;
 }
 
+/// `global_cond`, where the file has one; the engine knows what the network needs.
+std::optional<HostArrayF> read_global_cond(const SafetensorsFile& file, const ModelSpec& spec) {
+  if (!file.contains("global_cond")) return std::nullopt;
+  check(nn::global_cond_dim(spec.network) > 0, file.source(),
+        "has global_cond, but the model's network takes none");
+  return file.to_float("global_cond");
+}
+
+/// (N,A,B) -> (N,B,A): between the peers' sequences (N,T,C) and the networks' (N,C,T).
+HostArrayF transposed(const HostArrayF& x) {
+  const int64_t rows = x.shape()[1], columns = x.shape()[2];
+  HostArrayF y({x.shape()[0], columns, rows});
+  for (int64_t i = 0; i < x.batch(); ++i) {
+    const auto from = x.sample(i);
+    const auto to = y.sample(i);
+    for (int64_t r = 0; r < rows; ++r) {
+      for (int64_t c = 0; c < columns; ++c)
+        to[static_cast<size_t>(c * rows + r)] = from[static_cast<size_t>(r * columns + c)];
+    }
+  }
+  return y;
+}
+
+/// `sample` as the network takes it.
+HostArrayF read_sample(const SafetensorsFile& file, const nn::NetworkConfig& network) {
+  HostArrayF sample = file.to_float("sample");
+  const Shape wanted = nn::input_shape(network, 1);
+  const bool sequence = wanted.size() == 3;
+  const size_t channels = sequence ? 2 : 1;
+  check(sample.shape().size() == wanted.size() && sample.batch() > 0 && sample.shape()[channels] == wanted[1],
+        file.source(), "sample must be {} for this model, got {}",
+        sequence ? fmt::format("(N, T, {})", wanted[1]) : fmt::format("(N, {}, H, W)", wanted[1]),
+        to_string(sample.shape()));
+  return sequence ? transposed(sample) : sample;
+}
+
 }  // namespace
 
 void forward_verb(const Arguments& arguments) {
   ForwardOptions o;
   CLI::App app("One call of a model's network, for checking it against another program.", "langevin forward");
   app.add_option("model", o.model, "run folder, checkpoint or model file")->required();
-  app.add_option("--in", o.in, "FILE.safetensors with sample, timestep, class_labels")->required();
+  app.add_option("--in", o.in, "FILE.safetensors with sample, timestep and the conditions")->required();
   app.add_option("--out", o.out, "FILE.safetensors to write")->required();
   add_backend(app, o.backend);
   add_common(app, o.common);
@@ -104,16 +143,14 @@ void forward_verb(const Arguments& arguments) {
   ModelFile model = open_model(o.model);
   const SafetensorsFile in = SafetensorsFile::open(o.in);
   verify_checksum(in);
-  const HostArrayF sample = in.to_float("sample");
-  const Shape wanted = nn::input_shape(model.spec.network, std::max<int64_t>(1, sample.batch()));
-  check(sample.shape().size() == 4 && sample.batch() > 0 && sample.shape()[1] == wanted[1], o.in,
-        "sample must be (N, {}, H, W) for this model, got {}", wanted[1], to_string(sample.shape()));
+  const HostArrayF sample = read_sample(in, model.spec.network);
   const std::vector<double> t = per_sample(in, "timestep", sample.batch());
-  const std::vector<int64_t> labels = read_labels(in, model.spec, sample.batch());
+  const Cond<HostArrayF> cond{read_labels(in, model.spec, sample.batch()), read_global_cond(in, model.spec)};
 
   Console console(o.common.level());
   const auto engine = open_engine(std::move(model), o.backend);
-  const HostArrayF output = engine->forward(sample, t, labels);
+  HostArrayF output = engine->forward(sample, t, cond);
+  if (output.shape().size() == 3) output = transposed(output);
   write_safetensors(o.out, {{"output", DType::f32, output.shape(), std::as_bytes(output.data())}}, {});
   if (o.common.json) {
     return print_json(

@@ -6,7 +6,6 @@
 #include "langevin/cli/inspect_data.h"
 #include "langevin/core/names.h"
 #include "langevin/model/model_file.h"
-#include "langevin/nn/cost.h"
 #include "langevin/nn/network.h"
 
 namespace langevin::cli {
@@ -46,13 +45,6 @@ std::string si(double value) {
     if (value >= unit) return fmt::format("{:.2f}{}", value / unit, name);
   }
   return fmt::format("{:.0f}", value);
-}
-
-nn::CostInterpreter cost_of(const nn::NetworkConfig& network) {
-  nn::CostInterpreter cost;
-  const Shape x = nn::input_shape(network, 1), t{1}, labels{1};
-  nn::apply(cost, network, nn::Inputs<Shape>{x, t, nn::class_count(network) > 0 ? &labels : nullptr});
-  return cost;
 }
 
 /// Where the schedule starts, passes the middle and ends.
@@ -168,14 +160,22 @@ std::string blocks_text(const nn::CostInterpreter& cost, int depth) {
                             si(cost.flops()));
 }
 
+/// "3 x 32 x 32 (channels x height x width)"
+std::string input_text(const nn::NetworkConfig& network) {
+  const Shape input = nn::input_shape(network, 1);
+  if (input.size() == 4)
+    return fmt::format("{} x {} x {} (channels x height x width)", input[1], input[2], input[3]);
+  const int64_t width = nn::global_cond_dim(network);
+  return fmt::format("{} x {} (numbers x horizon){}", input[1], input[2],
+                     width > 0 ? fmt::format(", conditioned on {} numbers", width) : "");
+}
+
 std::string model_text(const ModelFile& model, const nn::CostInterpreter& cost, int depth) {
   const ModelSpec& spec = model.spec;
-  const Shape input = nn::input_shape(spec.network, 1);
   const nlohmann::json network = nn::to_json(spec.network), state = training_state(model);
   std::string text =
       fmt::format("{}: {}\n", model.path.string(), state.is_null() ? "a model" : "a checkpoint");
-  text += fmt::format("network      {}, {} x {} x {} (channels x height x width)\n",
-                      network.value("type", ""), input[1], input[2], input[3]);
+  text += fmt::format("network      {}, {}\n", network.value("type", ""), input_text(spec.network));
   text += fmt::format("size         {} parameters ({} in fp32), {}FLOP a call and sample\n",
                       si(static_cast<double>(cost.parameter_count())),
                       format_bytes(4.0 * static_cast<double>(cost.parameter_count())), si(cost.flops()));
@@ -206,7 +206,7 @@ void inspect_verb(const Arguments& arguments) {
   if (!o.grid.empty())
     fail_usage("--grid shows the pictures of a data set; {} is a model: see langevin sample", o.path);
   const ModelFile model = open_model(o.path);
-  const nn::CostInterpreter cost = cost_of(model.spec.network);
+  const nn::CostInterpreter cost = nn::cost_of(model.spec.network);
   if (o.common.json) return print_json(model_json(model, cost, o.depth));
   print(model_text(model, cost, o.depth));
 }

@@ -183,6 +183,7 @@ SamplePlan make_plan(const SampleOptions& o, const ModelFile& model) {
   const ModelSpec& spec = model.spec;
   SamplePlan plan;
   const Shape input = nn::input_shape(spec.network, 1);
+  check(input.size() == 4, o.model, "is a model of sequences; sample makes pictures (see langevin forward)");
   plan.shape = Shape(input.begin() + 1, input.end());
   plan.count = o.count.value_or(16);
   if (plan.count < 1 || plan.count > 1'000'000'000)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -15,7 +16,8 @@ namespace langevin {
 /// What the samples of a batch are asked to be.
 template <class A>
 struct Cond {
-  std::vector<int64_t> class_labels;  // empty: unconditional; otherwise one per sample, 0-based
+  std::vector<int64_t> class_labels = {};  // empty: unconditional; otherwise one per sample, 0-based
+  std::optional<A> global_cond = {};       // (B,D), what each sample is conditioned on: observations
 };
 
 /// x_t (B, ...), t in [0, T-1] for the whole batch -> x0 and eps, each (B, ...).
@@ -26,11 +28,15 @@ using Denoiser = std::function<Prediction<A>(const A& x_t, double t, const Cond<
 template <class A>
 using Network = std::function<A(const A& x_t, const std::vector<double>& t, const Cond<A>& cond)>;
 
-/// Throws unless there are no labels or exactly one per sample of x.
+/// Throws unless every condition is absent or has exactly one row per sample of x.
 template <Array A>
 void check_cond(const A& x, const Cond<A>& cond) {
   check(cond.class_labels.empty() || static_cast<int64_t>(cond.class_labels.size()) == batch_size(x), "Cond",
         "needs no class labels or one per sample ({}), got {}", batch_size(x), cond.class_labels.size());
+  if (!cond.global_cond) return;
+  const Shape shape = shape_of(*cond.global_cond);
+  check(shape.size() == 2 && shape[0] == batch_size(x), "Cond", "global_cond must be ({}, D), got {}",
+        batch_size(x), to_string(shape));
 }
 
 /// A network with its schedule and prediction type is a denoiser. The result throws when the labels do not

@@ -22,8 +22,9 @@ struct SampleRequest {
   uint64_t seed = 0;
   uint64_t first_sample = 0;
   int64_t count = 1;
-  std::vector<int64_t> labels;    // empty: unconditional; else one per sample
-  std::optional<HostArrayF> x_T;  // start from exactly this noise (count, C, H, W)
+  std::vector<int64_t> labels;            // empty: unconditional; else one per sample
+  std::optional<HostArrayF> global_cond;  // (count, D), of networks that are conditioned so
+  std::optional<HostArrayF> x_T;          // start from exactly this noise (count, C, H, W)
 };
 
 class Engine {
@@ -31,10 +32,11 @@ class Engine {
   virtual ~Engine() = default;
   virtual const ModelSpec& spec() const = 0;
   virtual std::string name() const = 0;  // "torch (cpu, fp32, 2 threads)"
-  /// The network's raw output. x (B,C,H,W), t (B), labels (B) or empty.
+  /// The network's raw output. x (B,C,H,W), or (B,C,L) of sequences; t (B); the conditions that the network
+  /// takes.
   virtual HostArrayF forward(const HostArrayF& x, const std::vector<double>& t,
-                             const std::vector<int64_t>& labels) = 0;
-  /// x_0 (count,C,H,W). `observer` (may be empty) sees copies on the host; false stops.
+                             const Cond<HostArrayF>& cond) = 0;
+  /// x_0 (count,C,H,W) or (count,C,L). `observer` (may be empty) sees copies on the host; false stops.
   virtual HostArrayF sample(const SampleRequest& request, const Observer<HostArrayF>& observer) = 0;
 };
 

@@ -3,24 +3,17 @@
 #include <algorithm>
 #include <set>
 
-#include "langevin/nn/cost.h"
+#include "langevin/model/policy_folder.h"
 
 namespace langevin {
 namespace fs = std::filesystem;
 namespace {
 
-std::vector<nn::ParameterSpec> expected_parameters(const nn::NetworkConfig& network) {
-  nn::CostInterpreter cost;
-  const Shape x = nn::input_shape(network, 1), t{1}, labels{1};
-  const nn::Inputs<Shape> in{x, t, nn::class_count(network) > 0 ? &labels : nullptr};
-  nn::apply(cost, network, in);
-  return cost.parameters();
-}
-
 void check_weights(const ModelFile& model) {
   const std::string source = model.path.string();
   std::set<std::string> wanted;
-  for (const auto& p : expected_parameters(model.spec.network)) {
+  const nn::CostInterpreter cost = nn::cost_of(model.spec.network);
+  for (const auto& p : cost.parameters()) {
     const std::string name = model.prefix + p.name;
     wanted.insert(name);
     check(model.file.contains(name), source,
@@ -36,14 +29,22 @@ void check_weights(const ModelFile& model) {
   }
 }
 
-ModelFile open_file(const fs::path& path) {
-  SafetensorsFile file = SafetensorsFile::open(path);
-  const auto it = file.metadata().find(spec_key);
+/// A file with no description of ours: perhaps one of a folder that another project wrote.
+ModelFile open_foreign(const fs::path& path, SafetensorsFile file) {
   check(
-      it != file.metadata().end(), path.string(),
+      is_policy_folder(path), path.string(),
       "no description of a model inside (metadata key '{}'); give a model file, a checkpoint or a run folder",
       spec_key);
+  ModelFile model{path, policy_folder_spec(path), std::move(file), ""};
+  check_weights(model);
+  return model;
+}
+
+ModelFile open_file(const fs::path& path) {
+  SafetensorsFile file = SafetensorsFile::open(path);
   verify_checksum(file);
+  const auto it = file.metadata().find(spec_key);
+  if (it == file.metadata().end()) return open_foreign(path, std::move(file));
   nlohmann::json json = nlohmann::json::parse(it->second, nullptr, false);
   check(!json.is_discarded(), path.string(), "the model's description is not valid JSON");
   const bool checkpoint = file.metadata().count("training") != 0;

@@ -1,5 +1,5 @@
-// Reading and writing models (contract 6). Whatever takes a MODEL takes a run folder, a checkpoint, or a
-// model file.
+// Reading and writing models (contract 6). Whatever takes a MODEL takes a run folder, a checkpoint, a model
+// file, or a folder of Diffusion Policy's (model/policy_folder.h).
 #pragma once
 
 #include <filesystem>
@@ -24,8 +24,9 @@ struct ModelFile {
 };
 
 /// MODEL as users name it: a run folder (its model.safetensors, else its newest checkpoint that is whole), a
-/// checkpoint or a model file. Checks the checksum, the description, and that every parameter of the network
-/// is there with its shape and nothing else is. Error names both sides of a mismatch.
+/// checkpoint, a model file or a folder of Diffusion Policy's. Checks the checksum, the description, and that
+/// every parameter of the network is there with its shape and nothing else is. Error names both sides of a
+/// mismatch.
 ModelFile open_model(const std::filesystem::path& model);
 
 /// The file that open_model would read.

@@ -8,15 +8,43 @@ void CostInterpreter::add_parameter(const std::string& name, Shape shape, Init i
   parameters_.push_back({name, std::move(shape), init});
 }
 
-Shape CostInterpreter::conv2d(const Value& x, std::string_view name, const Conv2d& c) {
+/// `axes` spatial axes behind (N,C).
+Shape CostInterpreter::convolution(const Value& x, std::string_view name, const Conv& c, const char* op,
+                                   size_t axes) {
   const std::string path = path_.join(name);
-  check(x.size() == 4, path, "conv2d needs (N,C,H,W), got {}", to_string(x));
-  const Shape out{x[0], c.out, conv_extent(x[2], c, path), conv_extent(x[3], c, path)};
-  add_parameter(path + ".weight", {c.out, x[1], c.kernel, c.kernel}, c.init);
+  check(x.size() == 2 + axes, path, "{} needs {}, got {}", op, axes == 1 ? "(N,C,L)" : "(N,C,H,W)",
+        to_string(x));
+  Shape out{x[0], c.out}, weight{c.out, x[1]};
+  int64_t taps = x[1];
+  for (size_t axis = 2; axis < 2 + axes; ++axis) {
+    out.push_back(conv_extent(x[axis], c, path));
+    weight.push_back(c.kernel);
+    taps *= c.kernel;
+  }
+  add_parameter(path + ".weight", weight, c.init);
   add_parameter(path + ".bias", {c.out}, init_zeros);
-  const int64_t taps = x[1] * c.kernel * c.kernel;
-  rows_.push_back({path, "conv2d", out, c.out * (taps + 1),
+  rows_.push_back({path, op, out, c.out * (taps + 1),
                    2.0 * static_cast<double>(element_count(out)) * static_cast<double>(taps)});
+  return out;
+}
+
+Shape CostInterpreter::conv2d(const Value& x, std::string_view name, const Conv2d& c) {
+  return convolution(x, name, c, "conv2d", 2);
+}
+
+Shape CostInterpreter::conv1d(const Value& x, std::string_view name, const Conv1d& c) {
+  return convolution(x, name, c, "conv1d", 1);
+}
+
+Shape CostInterpreter::conv_transpose1d(const Value& x, std::string_view name, const ConvTranspose1d& c) {
+  const std::string path = path_.join(name);
+  check(x.size() == 3, path, "conv_transpose1d needs (N,C,L), got {}", to_string(x));
+  const Shape out{x[0], c.out, conv_transpose_extent(x[2], c)};
+  add_parameter(path + ".weight", {x[1], c.out, c.kernel}, c.init);
+  add_parameter(path + ".bias", {c.out}, init_zeros);
+  // Every input meets every tap of every output channel once.
+  rows_.push_back({path, "conv_transpose1d", out, c.out * (x[1] * c.kernel + 1),
+                   2.0 * static_cast<double>(element_count(x)) * static_cast<double>(c.out * c.kernel)});
   return out;
 }
 
@@ -69,10 +97,19 @@ Shape CostInterpreter::add_channels(const Value& x, const Value& bias) {
   return x;
 }
 
+Shape CostInterpreter::film(const Value& x, const Value& scale_bias) {
+  check(scale_bias == Shape{x[0], 2 * x[1]}, path_.join("film"), "scale and bias must be {}, got {}",
+        to_string({x[0], 2 * x[1]}), to_string(scale_bias));
+  return x;
+}
+
 Shape CostInterpreter::concat(const Value& x, const Value& y) {
-  check(x[0] == y[0] && x[2] == y[2] && x[3] == y[3], path_.join("concat"), "cannot join {} and {}",
-        to_string(x), to_string(y));
-  return {x[0], x[1] + y[1], x[2], x[3]};
+  Shape joined = x;
+  if (x.size() >= 2 && y.size() >= 2) joined[1] = y[1];
+  check(x.size() >= 2 && joined == y, path_.join("concat"), "cannot join {} and {}", to_string(x),
+        to_string(y));
+  joined[1] = x[1] + y[1];
+  return joined;
 }
 
 Shape CostInterpreter::upsample_nearest(const Value& x, int64_t height, int64_t width) {

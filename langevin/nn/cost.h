@@ -34,6 +34,8 @@ class CostInterpreter {
   Shape shape(const Value& v) const { return v; }
 
   Value conv2d(const Value& x, std::string_view name, const Conv2d& c);
+  Value conv1d(const Value& x, std::string_view name, const Conv1d& c);
+  Value conv_transpose1d(const Value& x, std::string_view name, const ConvTranspose1d& c);
   Value linear(const Value& x, std::string_view name, const Linear& c);
   Value group_norm(const Value& x, std::string_view name, const GroupNorm& c);
   Value group_norm_modulated(const Value& x, const Value& scale_shift, std::string_view name,
@@ -41,10 +43,12 @@ class CostInterpreter {
   Value embedding(const Value& ids, std::string_view name, int64_t count, int64_t dim);
   Value timestep_embedding(const Value& t, const TimestepEmbedding& c);
   Value silu(const Value& x) { return x; }
+  Value mish(const Value& x) { return x; }
   Value dropout(const Value& x, double) { return x; }
   Value affine(const Value& x, double, double) { return x; }
   Value add(const Value& x, const Value& y);
   Value add_channels(const Value& x, const Value& bias);
+  Value film(const Value& x, const Value& scale_bias);
   Value concat(const Value& x, const Value& y);
   Value upsample_nearest(const Value& x, int64_t height, int64_t width);
   Value to_tokens(const Value& x);
@@ -60,6 +64,7 @@ class CostInterpreter {
 
  private:
   void add_parameter(const std::string& name, Shape shape, Init init);
+  Value convolution(const Value& x, std::string_view name, const Conv& c, const char* op, size_t axes);
   ScopePath path_;
   std::vector<CostRow> rows_;
   std::vector<ParameterSpec> parameters_;

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "langevin/core/config.h"
+#include "langevin/nn/config_reader.h"
 
 namespace langevin::nn {
 namespace {
@@ -106,56 +107,9 @@ json to_json(const UNet2DConfig& c) {
           {"dropout", c.dropout}};
 }
 
-namespace {
-
-/// Takes keys out of a config.json one by one; what is left at the end was not honoured.
-class Reader {
- public:
-  Reader(json object, std::string source) : object_(std::move(object)), source_(std::move(source)) {
-    check(object_.is_object(), source_, "expected a JSON object with the network's configuration");
-  }
-  template <class T>
-  void get(const char* key, T& value) {
-    const auto it = object_.find(key);
-    if (it == object_.end()) return;
-    if (!it->is_null()) {
-      try {
-        value = it->get<T>();
-      } catch (const json::exception&) {
-        fail("{}: {} has the wrong type: {}", source_, key, it->dump());
-      }
-    }
-    object_.erase(it);
-  }
-  json take(const char* key) {
-    const auto it = object_.find(key);
-    if (it == object_.end()) return nullptr;
-    json value = *it;
-    object_.erase(it);
-    return value;
-  }
-  /// The key must be absent, null or `only`.
-  void expect(const char* key, const json& only) {
-    const json value = take(key);
-    check(value.is_null() || value == only, source_, "{} = {} is not supported, only {}", key, value.dump(),
-          only.dump());
-  }
-  void finish() {
-    for (const auto& [key, value] : object_.items()) {
-      check(!key.empty() && key[0] == '_', source_, "unknown key '{}' = {}", key, value.dump());
-    }
-  }
-
- private:
-  json object_;
-  std::string source_;
-};
-
-}  // namespace
-
 UNet2DConfig unet2d_config_from_json(const json& object, const std::string& source) {
   UNet2DConfig c;
-  Reader r(object, source);
+  ConfigReader r(object, source);
   r.expect("_class_name", "UNet2DModel");
   r.expect("time_embedding_type", "positional");
   r.expect("downsample_type", "conv");

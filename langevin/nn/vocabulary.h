@@ -4,9 +4,9 @@
 //
 //   template <class B> typename B::Value unet2d(B& b, const UNet2DConfig&, const Inputs<typename B::Value>&);
 //
-// Images are logically (N,C,H,W), token sequences (N,L,C), vectors (N,C). Every operator that owns parameters
-// takes its name within the current scope; the full name ("down_blocks.0.resnets.1.conv1.weight") is the
-// peer's.
+// Images are logically (N,C,H,W), trajectories (N,C,L), token sequences (N,L,C), vectors (N,C); (N,C,...)
+// below is any of the three with channels second. Every operator that owns parameters takes its name within
+// the current scope; the full name ("down_blocks.0.resnets.1.conv1.weight") is the peer's.
 #pragma once
 
 #include <concepts>
@@ -28,12 +28,24 @@ inline constexpr Init init_zeros{Init::Kind::zeros, 0.0};
 inline constexpr Init init_ones{Init::Kind::ones, 0.0};
 inline constexpr Init init_default{Init::Kind::fan_avg, 1.0};
 
-/// Convolution, square kernel; padding per side because DDPM's downsampling pads only right and bottom.
-struct Conv2d {
+/// Convolution, the same along every axis; padding per side because DDPM's downsampling pads only right and
+/// bottom.
+struct Conv {
   int64_t out = 0;
   int64_t kernel = 3;
   int64_t stride = 1;
   int64_t pad_before = 1, pad_after = 1;  // top and left, bottom and right
+  Init init = init_default;
+};
+using Conv1d = Conv;
+using Conv2d = Conv;
+
+/// Transposed convolution: an extent L becomes (L - 1) stride - 2 padding + kernel.
+struct ConvTranspose1d {
+  int64_t out = 0;
+  int64_t kernel = 4;
+  int64_t stride = 2;
+  int64_t padding = 1;
   Init init = init_default;
 };
 
@@ -44,7 +56,7 @@ struct Linear {
   Init init = init_default;
 };
 
-/// GroupNorm over (C / groups, H, W), then SiLU if asked.
+/// GroupNorm over (C / groups, ...), then SiLU if asked.
 struct GroupNorm {
   int64_t groups = 32;
   double eps = 1e-5;
@@ -63,9 +75,10 @@ struct TimestepEmbedding {
 /// What a network is given. Absent conditions are nullptr.
 template <class V>
 struct Inputs {
-  const V& x;                       // (N,C,H,W)
+  const V& x;                       // (N,C,H,W) or (N,C,L)
   const V& t;                       // (N), timestep of each sample
   const V* class_labels = nullptr;  // (N), integers
+  const V* global_cond = nullptr;   // (N,D), what the whole sample is conditioned on: observations
 };
 
 /// The words. `Value` is cheap to copy (a handle).
@@ -73,9 +86,13 @@ template <class B>
 concept Interpreter = requires(B b, typename B::Value v, std::string_view name, int64_t n) {
   b.scope(name);  // RAII: names within nest
   { b.shape(v) } -> std::convertible_to<Shape>;
-  { b.conv2d(v, name, Conv2d{}) } -> std::same_as<typename B::Value>;         // weight (O,I,k,k), bias (O)
+  { b.conv2d(v, name, Conv2d{}) } -> std::same_as<typename B::Value>;  // weight (O,I,k,k), bias (O)
+  { b.conv1d(v, name, Conv1d{}) } -> std::same_as<typename B::Value>;  // weight (O,I,k), bias (O)
+  {
+    b.conv_transpose1d(v, name, ConvTranspose1d{})
+    } -> std::same_as<typename B::Value>;                                     // weight (I,O,k), bias (O)
   { b.linear(v, name, Linear{}) } -> std::same_as<typename B::Value>;         // weight (O,I), bias (O)
-  { b.group_norm(v, name, GroupNorm{}) } -> std::same_as<typename B::Value>;  // weight (C), bias (C)
+  { b.group_norm(v, name, GroupNorm{}) } -> std::same_as<typename B::Value>;  // (N,C,...); weight, bias (C)
   {
     b.group_norm_modulated(v, v, name, GroupNorm{})
     } -> std::same_as<typename B::Value>;  // norm(x)(1+scale)+shift; (N,2C)
@@ -83,12 +100,14 @@ concept Interpreter = requires(B b, typename B::Value v, std::string_view name, 
     b.embedding(v, name, n, n)
     } -> std::same_as<typename B::Value>;  // ids (N) -> (N, dim); weight (num, dim)
   { b.timestep_embedding(v, TimestepEmbedding{}) } -> std::same_as<typename B::Value>;
-  { b.silu(v) } -> std::same_as<typename B::Value>;
+  { b.silu(v) } -> std::same_as<typename B::Value>;  // x sigmoid(x)
+  { b.mish(v) } -> std::same_as<typename B::Value>;  // x tanh(ln(1 + e^x))
   { b.dropout(v, 0.1) } -> std::same_as<typename B::Value>;
   { b.affine(v, 2.0, -1.0) } -> std::same_as<typename B::Value>;  // a x + b
   { b.add(v, v) } -> std::same_as<typename B::Value>;
-  { b.add_channels(v, v) } -> std::same_as<typename B::Value>;         // (N,C,H,W) + (N,C)
-  { b.concat(v, v) } -> std::same_as<typename B::Value>;               // along C
+  { b.add_channels(v, v) } -> std::same_as<typename B::Value>;         // (N,C,...) + (N,C)
+  { b.film(v, v) } -> std::same_as<typename B::Value>;                 // scale x + bias; (N,C,...), (N,2C)
+  { b.concat(v, v) } -> std::same_as<typename B::Value>;               // (N,C,...), along C
   { b.upsample_nearest(v, n, n) } -> std::same_as<typename B::Value>;  // to (H,W)
   { b.to_tokens(v) } -> std::same_as<typename B::Value>;               // (N,C,H,W) -> (N,HW,C)
   { b.from_tokens(v, n, n) } -> std::same_as<typename B::Value>;       // (N,HW,C) -> (N,C,H,W)
@@ -126,11 +145,15 @@ class ScopePath {
 };
 
 /// Output extent of a convolution; Error if the input is too small.
-inline int64_t conv_extent(int64_t in, const Conv2d& c, const std::string& name) {
+inline int64_t conv_extent(int64_t in, const Conv& c, const std::string& name) {
   const int64_t span = in + c.pad_before + c.pad_after - c.kernel;
   check(span >= 0, name, "an extent of {} is too small for this network; use fewer stages or larger images",
         in);
   return span / c.stride + 1;
+}
+
+inline int64_t conv_transpose_extent(int64_t in, const ConvTranspose1d& c) {
+  return (in - 1) * c.stride - 2 * c.padding + c.kernel;
 }
 
 }  // namespace langevin::nn

@@ -25,16 +25,19 @@ class TorchEngine final : public Engine {
   }
 
   HostArrayF forward(const HostArrayF& x, const std::vector<double>& t,
-                     const std::vector<int64_t>& labels) override {
+                     const Cond<HostArrayF>& cond) override {
     const at::NoGradGuard no_grad;
     check_input(x);
     check(static_cast<int64_t>(t.size()) == x.batch(), "forward",
           "needs one timestep per sample ({}), got {}", x.batch(), t.size());
-    check_labels(labels, x.batch());
+    check_labels(cond.class_labels, x.batch());
+    check_global_cond(cond.global_cond, x.batch());
     const TorchArray in = to_torch(x, device_);
-    return with_own_errors([&] {
-      return to_host({network_(in.value, timestep_tensor(t, device_), label_tensor(labels, device_), {})});
-    });
+    const Cond<TorchArray> given = to_torch(cond, device_);
+    const TorchConditions conditions{label_tensor(cond.class_labels, device_),
+                                     given.global_cond ? given.global_cond->value : at::Tensor()};
+    return with_own_errors(
+        [&] { return to_host({network_(in.value, timestep_tensor(t, device_), conditions, {})}); });
   }
 
   HostArrayF sample(const SampleRequest& request, const Observer<HostArrayF>& observer) override {
@@ -46,6 +49,7 @@ class TorchEngine final : public Engine {
     const at::NoGradGuard no_grad;
     const Shape shape = nn::input_shape(spec_.network, request.count);
     if (!request.labels.empty()) check_labels(request.labels, request.count);
+    check_global_cond(request.global_cond, request.count);
     check(!request.x_T || request.x_T->shape() == shape, "sample",
           "the starting noise is {}, the model needs {}", request.x_T ? to_string(request.x_T->shape()) : "",
           to_string(shape));
@@ -53,7 +57,8 @@ class TorchEngine final : public Engine {
     Denoiser<TorchArray> denoiser = make_denoiser(
         sampling_network(network_, request.guidance, null_label(spec_)), schedule_, spec_.prediction);
     denoiser = threshold_denoiser(denoiser, schedule_, request.threshold);
-    SampleContext<TorchArray> context{request.seed, request.first_sample, {request.labels}, {}};
+    SampleContext<TorchArray> context{
+        request.seed, request.first_sample, to_torch({request.labels, request.global_cond}, device_), {}};
     if (observer) {
       context.observer = [&](const StepInfo<TorchArray>& info) {
         const HostArrayF x_t = to_host(info.x_t), x0 = to_host(info.x0);
@@ -68,8 +73,17 @@ class TorchEngine final : public Engine {
 
   void check_input(const HostArrayF& x) const {
     const Shape want = nn::input_shape(spec_.network, x.batch());
-    check(x.shape().size() == 4 && x.shape()[1] == want[1] && x.batch() > 0, "forward",
+    check(x.shape().size() == want.size() && x.shape()[1] == want[1] && x.batch() > 0, "forward",
           "sample is {}, the network needs {}", to_string(x.shape()), to_string(want));
+  }
+
+  void check_global_cond(const std::optional<HostArrayF>& given, int64_t batch) const {
+    const int64_t width = nn::global_cond_dim(spec_.network);
+    check(width > 0 || !given, "global_cond", "the model's network takes none");
+    check(width == 0 || given.has_value(), "global_cond", "is missing: the model's network needs {}",
+          to_string({batch, width}));
+    check(!given || given->shape() == Shape{batch, width}, "global_cond", "is {}, the network needs {}",
+          given ? to_string(given->shape()) : "", to_string({batch, width}));
   }
 
   void check_labels(const std::vector<int64_t>& labels, int64_t batch) const {

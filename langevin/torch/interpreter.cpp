@@ -5,6 +5,17 @@
 #include "langevin/torch/fused.h"
 
 namespace langevin {
+namespace {
+
+/// (N,C,L) -> (N,C,1,L), channels-last in memory.
+at::Tensor as_image(const at::Tensor& x) { return x.unsqueeze(2).contiguous(at::MemoryFormat::ChannelsLast); }
+
+/// (N,C) as a factor or summand of x (N,C,...).
+at::Tensor per_channel(const at::Tensor& values, const at::Tensor& x) {
+  return x.dim() == 3 ? values.unsqueeze(2) : values.unsqueeze(2).unsqueeze(3);
+}
+
+}  // namespace
 
 at::ScalarType TorchInterpreter::compute_type() const {
   // The first pass only makes parameters; it runs in fp32 whatever comes later.
@@ -36,6 +47,34 @@ at::Tensor TorchInterpreter::conv2d(const Value& x, std::string_view name, const
   return at::conv2d(input, weight, bias, at::IntArrayRef(stride), at::IntArrayRef(padding));
 }
 
+at::Tensor TorchInterpreter::conv1d(const Value& x, std::string_view name, const nn::Conv1d& c) {
+  const at::Tensor weight = parameter(name, ".weight", {c.out, x.size(1), c.kernel}, c.init);
+  const at::Tensor bias = parameter(name, ".bias", {c.out}, nn::init_zeros);
+  nn::conv_extent(x.size(2), c, path_.join(name));
+  at::Tensor input = cast(x);
+  int64_t pad = c.pad_before;
+  if (c.pad_before != c.pad_after) {
+    input = at::constant_pad_nd(input, {c.pad_before, c.pad_after});
+    pad = 0;
+  }
+  // An image of height 1, which stays channels-last from layer to layer.
+  const std::array<int64_t, 2> stride{1, c.stride}, padding{0, pad};
+  return at::conv2d(as_image(input), weight.unsqueeze(2), bias, at::IntArrayRef(stride),
+                    at::IntArrayRef(padding))
+      .squeeze(2);
+}
+
+at::Tensor TorchInterpreter::conv_transpose1d(const Value& x, std::string_view name,
+                                              const nn::ConvTranspose1d& c) {
+  const at::Tensor weight = parameter(name, ".weight", {x.size(1), c.out, c.kernel}, c.init);
+  const at::Tensor bias = parameter(name, ".bias", {c.out}, nn::init_zeros);
+  // In fp32, since libtorch 1.13 has no bf16 here on processors without AVX-512; it is a small share of the
+  // work.
+  return at::conv_transpose1d(x.to(at::kFloat).contiguous(), weight.to(at::kFloat), bias.to(at::kFloat),
+                              c.stride, c.padding)
+      .to(compute_type());
+}
+
 at::Tensor TorchInterpreter::linear(const Value& x, std::string_view name, const nn::Linear& c) {
   const at::Tensor weight = parameter(name, ".weight", {c.out, x.size(-1)}, c.init);
   const at::Tensor bias = c.bias ? parameter(name, ".bias", {c.out}, nn::init_zeros) : at::Tensor();
@@ -59,6 +98,7 @@ at::Tensor TorchInterpreter::group_norm_modulated(const Value& x, const Value& s
         c.groups, channels);
   const at::Tensor gamma = parameter(name, ".weight", {channels}, nn::init_ones, true);
   const at::Tensor beta = parameter(name, ".bias", {channels}, nn::init_zeros, true);
+  if (x.dim() == 3) return fused_group_norm(as_image(x), gamma, beta, scale_shift, c).squeeze(2);
   return fused_group_norm(x, gamma, beta, scale_shift, c);
 }
 
@@ -81,6 +121,10 @@ at::Tensor TorchInterpreter::timestep_embedding(const Value& t, const nn::Timest
 
 at::Tensor TorchInterpreter::silu(const Value& x) { return at::silu(x); }
 
+at::Tensor TorchInterpreter::mish(const Value& x) {
+  return at::mish(x.to(at::kFloat)).to(x.scalar_type());  // libtorch 1.13 has none in bf16 on the CPU
+}
+
 at::Tensor TorchInterpreter::dropout(const Value& x, double p) {
   const uint32_t layer = dropout_layer_++;
   if (!context_.training || p <= 0) return x;
@@ -96,7 +140,12 @@ at::Tensor TorchInterpreter::affine(const Value& x, double a, double b) {
 at::Tensor TorchInterpreter::add(const Value& x, const Value& y) { return x + y; }
 
 at::Tensor TorchInterpreter::add_channels(const Value& x, const Value& bias) {
-  return x + bias.unsqueeze(2).unsqueeze(3);
+  return x + per_channel(bias, x);
+}
+
+at::Tensor TorchInterpreter::film(const Value& x, const Value& scale_bias) {
+  const auto parts = scale_bias.chunk(2, 1);
+  return x * per_channel(parts[0], x) + per_channel(parts[1], x);
 }
 
 at::Tensor TorchInterpreter::concat(const Value& x, const Value& y) { return at::cat({x, y}, 1); }
@@ -131,22 +180,24 @@ TorchNetwork::TorchNetwork(nn::NetworkConfig config, Precision precision, at::De
   const at::NoGradGuard no_grad;
   const auto floats = at::TensorOptions(at::kFloat).device(device);
   const Shape input = nn::input_shape(config_, 1);
-  const at::Tensor labels =
-      nn::class_count(config_) > 0 ? at::zeros({1}, floats.dtype(at::kLong)) : at::Tensor();
-  run(at::zeros(sizes(input), floats), at::zeros({1}, floats), labels, {});
+  TorchConditions cond;
+  if (nn::class_count(config_) > 0) cond.class_labels = at::zeros({1}, floats.dtype(at::kLong));
+  if (nn::global_cond_dim(config_) > 0)
+    cond.global_cond = at::zeros({1, nn::global_cond_dim(config_)}, floats);
+  run(at::zeros(sizes(input), floats), at::zeros({1}, floats), cond, {});
   store_.pack(precision, training);
 }
 
-at::Tensor TorchNetwork::run(const at::Tensor& x, const at::Tensor& t, const at::Tensor& labels,
+at::Tensor TorchNetwork::run(const at::Tensor& x, const at::Tensor& t, const TorchConditions& cond,
                              const CallContext& context) {
+  const auto given = [](const at::Tensor& value) { return value.defined() ? &value : nullptr; };
   TorchInterpreter interpreter(store_, context);
-  const nn::Inputs<at::Tensor> in{x, t, labels.defined() ? &labels : nullptr};
-  return nn::apply(interpreter, config_, in);
+  return nn::apply(interpreter, config_, {x, t, given(cond.class_labels), given(cond.global_cond)});
 }
 
-at::Tensor TorchNetwork::operator()(const at::Tensor& x, const at::Tensor& t, const at::Tensor& labels,
+at::Tensor TorchNetwork::operator()(const at::Tensor& x, const at::Tensor& t, const TorchConditions& cond,
                                     const CallContext& context) {
-  return run(x, t, labels, context).to(at::kFloat).contiguous();
+  return run(x, t, cond, context).to(at::kFloat).contiguous();
 }
 
 }  // namespace langevin

@@ -27,6 +27,8 @@ class TorchInterpreter {
   Shape shape(const Value& v) const { return shape_of_tensor(v); }
 
   Value conv2d(const Value& x, std::string_view name, const nn::Conv2d& c);
+  Value conv1d(const Value& x, std::string_view name, const nn::Conv1d& c);
+  Value conv_transpose1d(const Value& x, std::string_view name, const nn::ConvTranspose1d& c);
   Value linear(const Value& x, std::string_view name, const nn::Linear& c);
   Value group_norm(const Value& x, std::string_view name, const nn::GroupNorm& c);
   Value group_norm_modulated(const Value& x, const Value& scale_shift, std::string_view name,
@@ -34,10 +36,12 @@ class TorchInterpreter {
   Value embedding(const Value& ids, std::string_view name, int64_t count, int64_t dim);
   Value timestep_embedding(const Value& t, const nn::TimestepEmbedding& c);
   Value silu(const Value& x);
+  Value mish(const Value& x);
   Value dropout(const Value& x, double p);
   Value affine(const Value& x, double a, double b);
   Value add(const Value& x, const Value& y);
   Value add_channels(const Value& x, const Value& bias);
+  Value film(const Value& x, const Value& scale_bias);
   Value concat(const Value& x, const Value& y);
   Value upsample_nearest(const Value& x, int64_t height, int64_t width);
   Value to_tokens(const Value& x);
@@ -57,6 +61,12 @@ class TorchInterpreter {
 
 static_assert(nn::Interpreter<TorchInterpreter>);
 
+/// What a call of a network is conditioned on; undefined: absent.
+struct TorchConditions {
+  at::Tensor class_labels = {};  // (N) int64
+  at::Tensor global_cond = {};   // (N,D) fp32
+};
+
 /// A network with its parameters, ready to be called.
 class TorchNetwork {
  public:
@@ -64,8 +74,8 @@ class TorchNetwork {
   TorchNetwork(nn::NetworkConfig config, Precision precision, at::Device device, uint64_t seed,
                bool training);
 
-  /// x (N,C,H,W) fp32, t (N) fp32, labels (N) int64 or undefined -> (N,out,H,W) fp32.
-  at::Tensor operator()(const at::Tensor& x, const at::Tensor& t, const at::Tensor& labels,
+  /// x (N,C,H,W) or (N,C,L) fp32, t (N) fp32 -> the same with the network's output channels, fp32.
+  at::Tensor operator()(const at::Tensor& x, const at::Tensor& t, const TorchConditions& cond,
                         const CallContext& context);
 
   ParameterStore& store() { return store_; }
@@ -73,7 +83,7 @@ class TorchNetwork {
   const nn::NetworkConfig& config() const { return config_; }
 
  private:
-  at::Tensor run(const at::Tensor& x, const at::Tensor& t, const at::Tensor& labels,
+  at::Tensor run(const at::Tensor& x, const at::Tensor& t, const TorchConditions& cond,
                  const CallContext& context);
   nn::NetworkConfig config_;
   ParameterStore store_;

@@ -12,6 +12,12 @@ at::Tensor label_tensor(const std::vector<int64_t>& labels, at::Device device) {
   return labels.empty() ? at::Tensor() : at::tensor(at::ArrayRef<int64_t>(labels), at::kLong).to(device);
 }
 
+Cond<TorchArray> to_torch(const Cond<HostArrayF>& cond, at::Device device) {
+  Cond<TorchArray> moved{cond.class_labels};
+  if (cond.global_cond) moved.global_cond = to_torch(*cond.global_cond, device);
+  return moved;
+}
+
 Network<TorchArray> sampling_network(TorchNetwork& network, double guidance, int64_t null_label) {
   return [&network, guidance, null_label](const TorchArray& x, const std::vector<double>& t,
                                           const Cond<TorchArray>& cond) -> TorchArray {
@@ -26,14 +32,17 @@ Network<TorchArray> sampling_network(TorchNetwork& network, double guidance, int
       labels = none;
     }
     const at::Tensor times = timestep_tensor(t, device);
+    const at::Tensor global = cond.global_cond ? cond.global_cond->value : at::Tensor();
     if (!conditional || guidance == 1 || cond.class_labels.empty()) {
-      return {network(x.value, times, conditional ? label_tensor(labels, device) : at::Tensor(), {})};
+      return {
+          network(x.value, times, {conditional ? label_tensor(labels, device) : at::Tensor(), global}, {})};
     }
     check(null_label >= 0, "sample",
           "guidance needs a model trained with a null class (diffusion.label_dropout > 0)");
     labels.insert(labels.end(), none.begin(), none.end());
     const at::Tensor both =
-        network(at::cat({x.value, x.value}), at::cat({times, times}), label_tensor(labels, device), {});
+        network(at::cat({x.value, x.value}), at::cat({times, times}),
+                {label_tensor(labels, device), global.defined() ? at::cat({global, global}) : global}, {});
     const auto halves = both.chunk(2, 0);
     return guide(TorchArray{halves[1]}, TorchArray{halves[0]}, guidance);
   };

@@ -11,6 +11,8 @@ namespace langevin {
 at::Tensor timestep_tensor(const std::vector<double>& t, at::Device device);
 /// (B) int64, or undefined for an empty list.
 at::Tensor label_tensor(const std::vector<int64_t>& labels, at::Device device);
+/// The same conditions, on the device.
+Cond<TorchArray> to_torch(const Cond<HostArrayF>& cond, at::Device device);
 
 /// `network` as a Network<TorchArray>, without gradients. With guidance != 1 and labels given, one call over
 /// both halves of a batch of 2 B is combined as unconditional + guidance (conditional - unconditional): Ho &

@@ -27,7 +27,7 @@ at::Tensor initial_values(const Shape& shape, const nn::Init& init, const NoiseK
       values.mul_(init.scale);
       break;
     case nn::Init::Kind::fan_avg: {
-      const int64_t taps = shape.size() == 4 ? shape[2] * shape[3] : 1;
+      const int64_t taps = element_count(Shape(shape.begin() + 2, shape.end()));
       const double fan_in = static_cast<double>(shape.at(1) * taps),
                    fan_out = static_cast<double>(shape[0] * taps);
       const double bound = std::sqrt(3.0 * init.scale / ((fan_in + fan_out) / 2));

@@ -20,7 +20,7 @@ Precision precision_from_name(const std::string& name);  // "fp32" | "bf16"
 
 struct Parameter {
   std::string name;  // the peer's
-  Shape shape;       // logical: (O,I,k,k), (O,I), (C)
+  Shape shape;       // logical: (O,I,k,k), (O,I,k), (O,I), (C)
   nn::Init init;
   int64_t offset = 0;  // floats into the flat buffers
   int64_t count = 0;

@@ -4,7 +4,6 @@
 #include <chrono>
 #include <optional>
 
-#include "langevin/nn/cost.h"
 #include "langevin/runtime/roofline.h"
 #include "langevin/sample/sampler.h"
 #include "langevin/torch/device.h"
@@ -18,12 +17,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-double flops_per_image(const nn::NetworkConfig& network) {
-  nn::CostInterpreter cost;
-  const Shape x = nn::input_shape(network, 1), t{1}, labels{1};
-  nn::apply(cost, network, {x, t, nn::class_count(network) > 0 ? &labels : nullptr});
-  return cost.flops();
-}
+double flops_per_image(const nn::NetworkConfig& network) { return nn::cost_of(network).flops(); }
 
 /// Seconds of each call of `run` within the time given, the first two left out.
 template <class F>

@@ -49,7 +49,7 @@ PartResult training_part(TorchNetwork& network, const TrainingObjective& o, cons
   const CallContext context{true, o.seed, static_cast<uint32_t>(step), batch.first};
   const std::vector<double> times(result.timesteps.begin(), result.timesteps.end());
   const at::Tensor output = network(pair.x_t.value, timestep_tensor(times, device),
-                                    label_tensor(draw_labels(o, batch), device), context);
+                                    {label_tensor(draw_labels(o, batch), device)}, context);
 
   const at::Tensor errors = (output - pair.target.value).pow(2).flatten(1).mean(1);
   std::vector<double> weights;

@@ -137,7 +137,7 @@ TEST(Interpreter, Bf16FollowsFp32) {
   const at::Tensor x =
       noise_like(TorchArray{at::empty({2, 1, 12, 12})}, NoiseKey{1, 0, Purpose::test, 0}).value;
   const at::Tensor t = timestep_tensor({10, 900}, at::kCPU), labels = label_tensor({1, 2}, at::kCPU);
-  const at::Tensor a = high(x, t, labels, {}), b = low(x, t, labels, {});
+  const at::Tensor a = high(x, t, {labels}, {}), b = low(x, t, {labels}, {});
   EXPECT_LT((a - b).norm().item<double>() / a.norm().item<double>(), 0.03);
 }
 

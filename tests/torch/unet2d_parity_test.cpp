@@ -45,7 +45,7 @@ TEST_P(UNet2DParity, OutputEqualsThePeersWithin1e5) {
   const at::NoGradGuard no_grad;
   const HostArrayF output = to_host({network(to_torch(io.to_float("sample")).value,
                                              timestep_tensor({timesteps.begin(), timesteps.end()}, at::kCPU),
-                                             label_tensor(labels, at::kCPU), {})});
+                                             {label_tensor(labels, at::kCPU)}, {})});
   EXPECT_LT(relative_error(output, io.to_float("output")), 1e-5);
 }
 
