@@ -33,7 +33,7 @@ class Policy : public CommandLine {
 
   std::string inputs(const Shape& sample, const Shape& global_cond) const {
     const HostArrayF x = noise_like(HostArrayF(sample), {2, 0, Purpose::test, 0}), t({1}, 7.0F);
-    const HostArrayF cond(global_cond, 0.5F);
+    const HostArrayF cond(global_cond.empty() ? Shape{1} : global_cond, 0.5F);
     std::vector<TensorOut> tensors{{"sample", DType::f32, sample, std::as_bytes(x.data())},
                                    {"timestep", DType::f32, {1}, std::as_bytes(t.data())}};
     if (!global_cond.empty())
