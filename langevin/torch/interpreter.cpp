@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "langevin/torch/fused.h"
+#include "langevin/torch/products.h"
 
 namespace langevin {
 namespace {
@@ -43,6 +44,11 @@ at::Tensor TorchInterpreter::conv2d(const Value& x, std::string_view name, const
     input = at::constant_pad_nd(input, {p0, p1, p0, p1}).contiguous(at::MemoryFormat::ChannelsLast);
     pad = 0;
   }
+  if (c.kernel == 1 && c.stride == 1 && pad == 0) {  // libtorch is slow here with one thread and few samples
+    const at::Tensor y =
+        linear_product(input.permute({0, 2, 3, 1}), weight.view({c.out, in}), bias).permute({0, 3, 1, 2});
+    return y;
+  }
   const std::array<int64_t, 2> stride{c.stride, c.stride}, padding{pad, pad};
   return at::conv2d(input, weight, bias, at::IntArrayRef(stride), at::IntArrayRef(padding));
 }
@@ -78,13 +84,7 @@ at::Tensor TorchInterpreter::conv_transpose1d(const Value& x, std::string_view n
 at::Tensor TorchInterpreter::linear(const Value& x, std::string_view name, const nn::Linear& c) {
   const at::Tensor weight = parameter(name, ".weight", {c.out, x.size(-1)}, c.init);
   const at::Tensor bias = c.bias ? parameter(name, ".bias", {c.out}, nn::init_zeros) : at::Tensor();
-  const at::Tensor input = cast(x);
-  if (input.dim() == 3 && input.device().is_cpu()) {
-    // Tokens are pixels: as a 1x1 convolution this runs in oneDNN, several times the BLAS's rate.
-    const at::Tensor pixels = input.transpose(1, 2).unsqueeze(3);  // (N,C,L,1), channels-last without a copy
-    return at::conv2d(pixels, weight.view({c.out, input.size(2), 1, 1}), bias).squeeze(3).transpose(1, 2);
-  }
-  return at::linear(input, weight, bias);
+  return linear_product(cast(x), weight, bias);
 }
 
 at::Tensor TorchInterpreter::group_norm(const Value& x, std::string_view name, const nn::GroupNorm& c) {
@@ -161,17 +161,7 @@ at::Tensor TorchInterpreter::from_tokens(const Value& x, int64_t height, int64_t
 }
 
 at::Tensor TorchInterpreter::attention(const Value& q, const Value& k, const Value& v, int64_t heads) {
-  const int64_t n = q.size(0), length = q.size(1), channels = q.size(2), d = channels / heads;
-  const auto split = [&](const Value& x) {  // (N,L,C) -> (N heads, L, d)
-    return heads == 1
-               ? x
-               : x.reshape({n, x.size(1), heads, -1}).transpose(1, 2).reshape({n * heads, x.size(1), -1});
-  };
-  const at::Tensor scaled = split(q) * (1.0 / std::sqrt(static_cast<double>(d)));
-  const at::Tensor weights = at::softmax(at::bmm(scaled, split(k).transpose(1, 2)), -1, at::kFloat);
-  const at::Tensor out = at::bmm(weights.to(q.scalar_type()), split(v));
-  return heads == 1 ? out
-                    : out.reshape({n, heads, length, -1}).transpose(1, 2).reshape({n, length, v.size(2)});
+  return attention_product(q, k, v, heads);
 }
 
 TorchNetwork::TorchNetwork(nn::NetworkConfig config, Precision precision, at::Device device, uint64_t seed,

@@ -1,0 +1,156 @@
+#include "langevin/torch/products.h"
+
+#include <cmath>
+#include <oneapi/dnnl/dnnl.hpp>
+
+namespace langevin {
+namespace {
+
+using torch::autograd::AutogradContext;
+using torch::autograd::variable_list;
+
+/// Whether oneDNN computes with this type here, and fast.
+bool suits(const at::Tensor& x) {
+  if (!x.device().is_cpu()) return false;
+  if (x.scalar_type() == at::kFloat) return true;
+  const auto isa = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
+  const auto needed = static_cast<unsigned>(dnnl::cpu_isa::avx512_core);
+  return x.scalar_type() == at::kBFloat16 && (isa & needed) == needed;
+}
+
+dnnl::memory::desc describe(const at::Tensor& t) {
+  const auto type =
+      t.scalar_type() == at::kBFloat16 ? dnnl::memory::data_type::bf16 : dnnl::memory::data_type::f32;
+  return {t.sizes().vec(), type, t.strides().vec()};
+}
+
+/// c = scale a b + bias. a (..., m, k), b (..., k, n), c (..., m, n), each row- or column-major; bias (n) or
+/// undefined.
+void multiply(const at::Tensor& a, const at::Tensor& b, const at::Tensor& c, const at::Tensor& bias = {},
+              double scale = 1) {
+  if (c.numel() == 0) return;
+  const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
+  dnnl::stream stream(engine);
+  dnnl::primitive_attr attributes;
+  if (scale != 1) attributes.set_output_scales(0, {static_cast<float>(scale)});
+  dnnl::memory::desc bias_desc;
+  at::Tensor row;
+  if (bias.defined()) {
+    row = bias.dim() < c.dim() ? bias.view({1, bias.size(0)}) : bias;
+    bias_desc = describe(row);
+  }
+  const dnnl::matmul::desc desc = bias.defined()
+                                      ? dnnl::matmul::desc(describe(a), describe(b), bias_desc, describe(c))
+                                      : dnnl::matmul::desc(describe(a), describe(b), describe(c));
+  const dnnl::matmul::primitive_desc chosen(desc, attributes, engine);
+  const auto memory = [&](const at::Tensor& t) { return dnnl::memory(describe(t), engine, t.data_ptr()); };
+  std::unordered_map<int, dnnl::memory> arguments{
+      {DNNL_ARG_SRC, memory(a)}, {DNNL_ARG_WEIGHTS, memory(b)}, {DNNL_ARG_DST, memory(c)}};
+  if (row.defined()) arguments.emplace(DNNL_ARG_BIAS, memory(row));
+  dnnl::matmul(chosen).execute(stream, arguments);
+  stream.wait();
+}
+
+at::Tensor rows_of(const at::Tensor& x) { return x.reshape({-1, x.size(-1)}).contiguous(); }
+
+struct LinearProduct : torch::autograd::Function<LinearProduct> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
+                            const at::Tensor& bias) {
+    context->save_for_backward({x, weight});
+    context->saved_data["bias"] = bias.numel() > 0;
+    return apply_to(x, weight, bias);
+  }
+  static at::Tensor apply_to(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+    const at::Tensor y = at::empty({x.size(0), weight.size(0)}, x.options());
+    multiply(x, weight.t(), y, bias.numel() > 0 ? bias : at::Tensor());
+    return y;
+  }
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const variable_list saved = context->get_saved_variables();
+    const at::Tensor &x = saved[0], &weight = saved[1];
+    const at::Tensor dy = gradients[0].contiguous();
+    const at::Tensor dx = at::empty_like(x), dweight = at::empty(weight.sizes(), weight.options());
+    multiply(dy, weight, dx);
+    multiply(dy.t(), x, dweight);
+    return {dx, dweight, context->saved_data["bias"].toBool() ? dy.sum(0) : at::Tensor()};
+  }
+};
+
+/// (N,L,C) -> (N,heads,L,C/heads), a view.
+at::Tensor by_heads(const at::Tensor& x, int64_t heads) {
+  return x.view({x.size(0), x.size(1), heads, x.size(2) / heads}).transpose(1, 2);
+}
+
+struct AttentionProduct : torch::autograd::Function<AttentionProduct> {
+  static double scale(const at::Tensor& q, int64_t heads) {
+    return 1.0 / std::sqrt(static_cast<double>(q.size(2)) / static_cast<double>(heads));
+  }
+  /// The weights (N,heads,L,M) in q's type.
+  static at::Tensor weights(const at::Tensor& q, const at::Tensor& k, int64_t heads) {
+    const at::Tensor scores =
+        at::empty({q.size(0), heads, q.size(1), k.size(1)}, q.options().dtype(at::kFloat));
+    multiply(by_heads(q, heads), by_heads(k, heads).transpose(2, 3), scores, {}, scale(q, heads));
+    return at::softmax(scores, -1).to(q.scalar_type());
+  }
+  static at::Tensor mix(const at::Tensor& weights, const at::Tensor& v, int64_t heads) {
+    const at::Tensor y = at::empty({v.size(0), weights.size(2), v.size(2)}, v.options());
+    multiply(weights, by_heads(v, heads), by_heads(y, heads));
+    return y;
+  }
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& q, const at::Tensor& k,
+                            const at::Tensor& v, int64_t heads) {
+    const at::Tensor p = weights(q, k, heads);
+    context->save_for_backward({q, k, v, p});
+    context->saved_data["heads"] = heads;
+    return mix(p, v, heads);
+  }
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const variable_list saved = context->get_saved_variables();
+    const at::Tensor &q = saved[0], &k = saved[1], &v = saved[2], &p = saved[3];
+    const int64_t heads = context->saved_data["heads"].toInt();
+    const at::Tensor dy = gradients[0].contiguous(), dy_heads = by_heads(dy, heads);
+    const at::Tensor dq = at::empty_like(q), dk = at::empty_like(k), dv = at::empty_like(v);
+    const at::Tensor dp = at::empty(p.sizes(), p.options().dtype(at::kFloat));
+    multiply(p.transpose(2, 3), dy_heads, by_heads(dv, heads));
+    multiply(dy_heads, by_heads(v, heads).transpose(2, 3), dp);
+    const at::Tensor ds =
+        at::_softmax_backward_data(dp, p.to(at::kFloat), -1, at::kFloat).to(q.scalar_type());
+    multiply(ds, by_heads(k, heads), by_heads(dq, heads), {}, scale(q, heads));
+    multiply(ds.transpose(2, 3), by_heads(q, heads), by_heads(dk, heads), {}, scale(q, heads));
+    return {dq, dk, dv, at::Tensor()};
+  }
+};
+
+at::Tensor aten_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, int64_t heads) {
+  const auto split = [&](const at::Tensor& x) {
+    return x.reshape({x.size(0), x.size(1), heads, -1}).transpose(1, 2);
+  };
+  const at::Tensor scores =
+      at::matmul(split(q) * AttentionProduct::scale(q, heads), split(k).transpose(2, 3));
+  const auto type = q.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
+  const at::Tensor y = at::matmul(at::softmax(scores, -1, type).to(q.scalar_type()), split(v));
+  return y.transpose(1, 2).reshape({q.size(0), q.size(1), v.size(2)});
+}
+
+}  // namespace
+
+at::Tensor linear_product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  if (!suits(x) || x.scalar_type() != weight.scalar_type()) return at::linear(x, weight, bias);
+  const at::Tensor rows = rows_of(x);
+  // A differentiable function takes no undefined tensor: none is an empty one.
+  const at::Tensor row = bias.defined() ? bias : at::empty({0}, x.options());
+  const at::Tensor y = at::GradMode::is_enabled() ? LinearProduct::apply(rows, weight, row)
+                                                  : LinearProduct::apply_to(rows, weight, row);
+  std::vector<int64_t> shape = x.sizes().vec();
+  shape.back() = weight.size(0);
+  return y.view(shape);
+}
+
+at::Tensor attention_product(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, int64_t heads) {
+  if (!suits(q)) return aten_attention(q, k, v, heads);
+  const at::Tensor a = q.contiguous(), b = k.contiguous(), c = v.contiguous();
+  if (at::GradMode::is_enabled()) return AttentionProduct::apply(a, b, c, heads);
+  return AttentionProduct::mix(AttentionProduct::weights(a, b, heads), c, heads);
+}
+
+}  // namespace langevin
