@@ -44,6 +44,7 @@ void declare(CLI::App& app, BenchRequest& o) {
   app.add_option("--device", o.device, "auto, cpu or cuda")->check(CLI::IsMember({"auto", "cpu", "cuda"}));
   app.add_option("--steps", o.steps, "steps of the sampler in one measurement; 0: 5")
       ->check(CLI::Range(0, 1000000));
+  app.add_flag("--recompute", o.recompute, "train: compute the inside of blocks again for the gradient");
   app.add_option("--seconds", o.seconds, "how long to measure (default 20)")->check(CLI::Range(0.1, 86400.0));
   app.add_option("--threads", o.threads, "threads; 0: one a core")->check(CLI::Range(0, 4096));
 }

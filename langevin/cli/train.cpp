@@ -20,7 +20,7 @@ struct TrainOptions {
   std::optional<double> minutes;
   std::optional<int64_t> steps, batch, threads, seed;
   std::string precision, device;
-  bool strict = false, resume = false, keys = false;
+  bool recompute = false, strict = false, resume = false, keys = false;
   CommonOptions common;
 };
 
@@ -49,6 +49,7 @@ void declare(CLI::App& app, TrainOptions& o) {
   app.add_option("--device", o.device, "auto, cpu or cuda");
   app.add_option("--threads", o.threads, "threads of computation; 0: one a core");
   app.add_option("--seed", o.seed, "seed of weights, order, noise and augmentation");
+  app.add_flag("--recompute", o.recompute, "less memory, more time: compute blocks again for the gradient");
   app.add_flag("--strict", o.strict, "refuse damaged pictures instead of skipping them (data.strict)");
   app.add_flag("--resume", o.resume, "continue the run folder from its newest whole checkpoint");
   app.add_flag("--keys", o.keys, "list all configuration keys with default, range and meaning");
@@ -65,6 +66,7 @@ void apply_direct(Schema& schema, const TrainOptions& o) {
     if (!value.empty()) schema.set(fmt::format("{}={}", key, nlohmann::json(value).dump()));
   };
   text("data.path", o.data);
+  if (o.recompute) schema.set("train.recompute=true");
   if (o.strict) schema.set("data.strict=true");
   number("train.steps", o.steps);
   number("train.minutes", o.minutes);

@@ -44,6 +44,9 @@ void run_fields(Schema& s, Recipe& r) {
   s.field("train.batch", r.batch, "images a step (and per accumulated part)", {1, 65536});
   s.field("train.accumulation", r.accumulation, "batches whose gradients are summed before a step",
           {1, 65536});
+  s.field("train.recompute", r.recompute,
+          "compute the inside of blocks again for the gradient: less memory, more time, the same numbers but "
+          "for rounding");
   s.field("train.steps", r.steps,
           "optimizer steps after which training ends; 0 = ends by train.minutes alone", {0, 1e12});
   s.field("train.minutes", r.minutes,

@@ -57,6 +57,7 @@ struct Recipe {
   bool ema_warmup = true;
   int64_t batch = 64;
   int64_t accumulation = 1;
+  bool recompute = false;
   int64_t steps = 0;   // 0: by minutes alone
   double minutes = 0;  // 0: by steps alone; both 0: the preset's default
   int64_t seed = 0;

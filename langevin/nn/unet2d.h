@@ -55,6 +55,12 @@ struct Parts {
 
   /// x (N,C,H,W) -> (N,out,H,W)
   V resnet(V x, int64_t out, double output_scale = 1.0) {
+    const auto residual = [config = &c, out, output_scale](B& again, const V& input, const V& embedding) {
+      return Parts{again, *config, embedding}.resnet_values(input, out, output_scale);
+    };
+    return block(b, residual, x, temb);
+  }
+  V resnet_values(V x, int64_t out, double output_scale) {
     const bool same = b.shape(x)[1] == out;
     V h = b.group_norm(x, "norm1", {c.norm_num_groups, c.norm_eps, true});
     h = b.conv2d(h, "conv1", {.out = out});
@@ -75,6 +81,12 @@ struct Parts {
 
   /// Self-attention over the H W positions, with a residual.
   V attention(V x, double output_scale = 1.0) {
+    const auto residual = [config = &c, output_scale](B& again, const V& input) {
+      return Parts{again, *config}.attention_values(input, output_scale);
+    };
+    return block(b, residual, x);
+  }
+  V attention_values(V x, double output_scale) {
     const Shape s = b.shape(x);
     const int64_t channels = s[1], heads = c.attention_head_dim == 0 ? 1 : channels / c.attention_head_dim;
     V h = b.to_tokens(b.group_norm(x, "group_norm", {c.norm_num_groups, c.norm_eps, false}));

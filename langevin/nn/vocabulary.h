@@ -116,6 +116,18 @@ concept Interpreter = requires(B b, typename B::Value v, std::string_view name, 
     } -> std::same_as<typename B::Value>;  // q,k,v (N,L,C), heads; softmax(qk^T/sqrt(d))v
 };
 
+/// f(b, inputs...) as one unit. An interpreter that trains may drop the values inside and compute them again
+/// for the gradient (it then has a member `block`): f must hold by value, or by pointer to the configuration,
+/// all it needs.
+template <class B, class F, class... V>
+typename B::Value block(B& b, F f, const V&... inputs) {
+  if constexpr (requires { b.block(f, inputs...); }) {
+    return b.block(f, inputs...);
+  } else {
+    return f(b, inputs...);
+  }
+}
+
 /// The path of nested scopes; interpreters hold one.
 class ScopePath {
  public:

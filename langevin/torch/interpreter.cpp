@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "langevin/torch/convolution.h"
 #include "langevin/torch/fused.h"
 #include "langevin/torch/products.h"
 
@@ -49,6 +50,8 @@ at::Tensor TorchInterpreter::conv2d(const Value& x, std::string_view name, const
         linear_product(input.permute({0, 2, 3, 1}), weight.view({c.out, in}), bias).permute({0, 3, 1, 2});
     return y;
   }
+  if (c.stride == 1 && pad == 1 && suits_winograd(input, weight))
+    return winograd_convolution(input, weight, bias);
   const std::array<int64_t, 2> stride{c.stride, c.stride}, padding{pad, pad};
   return at::conv2d(input, weight, bias, at::IntArrayRef(stride), at::IntArrayRef(padding));
 }

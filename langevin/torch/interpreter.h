@@ -3,8 +3,12 @@
 // kernels/.
 #pragma once
 
+#include <memory>
+#include <utility>
+
 #include "langevin/nn/network.h"
 #include "langevin/torch/parameters.h"
+#include "langevin/torch/recompute.h"
 
 namespace langevin {
 
@@ -15,6 +19,7 @@ struct CallContext {
   uint32_t step = 0;      // of dropout
   uint64_t first_sample =
       0;  // global index of the batch's first sample: dropout does not depend on the batch size
+  bool recompute = false;  // compute the inside of blocks again for the gradient: memory for time
 };
 
 class TorchInterpreter {
@@ -48,7 +53,28 @@ class TorchInterpreter {
   Value from_tokens(const Value& x, int64_t height, int64_t width);
   Value attention(const Value& q, const Value& k, const Value& v, int64_t heads);
 
+  /// See nn::block. The second time the inside has the same scopes and dropout masks.
+  template <class F, class... V>
+  Value block(F f, const V&... inputs) {
+    if (!context_.recompute || !store_.packed() || !at::GradMode::is_enabled()) return f(*this, inputs...);
+    const auto layers = std::make_shared<uint32_t>(0);
+    const TensorFunction function = [start = *this, layers, f](const std::vector<Value>& values) {
+      TorchInterpreter again = start;
+      const Value y = apply_to(again, f, values, std::make_index_sequence<sizeof...(V)>());
+      *layers = again.dropout_layer_;
+      return y;
+    };
+    const Value y = recomputed(function, {inputs...});
+    dropout_layer_ = *layers;
+    return y;
+  }
+
  private:
+  template <class F, size_t... I>
+  static Value apply_to(TorchInterpreter& b, const F& f, const std::vector<Value>& values,
+                        std::index_sequence<I...>) {
+    return f(b, values[I]...);
+  }
   at::ScalarType compute_type() const;
   at::Tensor cast(const Value& x) const;  // to the compute type
   const at::Tensor& parameter(std::string_view name, const char* part, const Shape& shape, nn::Init init,

@@ -1,7 +1,8 @@
 #include "langevin/torch/products.h"
 
 #include <cmath>
-#include <oneapi/dnnl/dnnl.hpp>
+
+#include "langevin/torch/onednn.h"
 
 namespace langevin {
 namespace {
@@ -13,15 +14,7 @@ using torch::autograd::variable_list;
 bool suits(const at::Tensor& x) {
   if (!x.device().is_cpu()) return false;
   if (x.scalar_type() == at::kFloat) return true;
-  const auto isa = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
-  const auto needed = static_cast<unsigned>(dnnl::cpu_isa::avx512_core);
-  return x.scalar_type() == at::kBFloat16 && (isa & needed) == needed;
-}
-
-dnnl::memory::desc describe(const at::Tensor& t) {
-  const auto type =
-      t.scalar_type() == at::kBFloat16 ? dnnl::memory::data_type::bf16 : dnnl::memory::data_type::f32;
-  return {t.sizes().vec(), type, t.strides().vec()};
+  return x.scalar_type() == at::kBFloat16 && has_avx512();
 }
 
 /// c = scale a b + bias. a (..., m, k), b (..., k, n), c (..., m, n), each row- or column-major; bias (n) or

@@ -1,5 +1,7 @@
 #include "langevin/train/bench.h"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <chrono>
 #include <optional>
@@ -54,8 +56,18 @@ Setup prepare(const BenchRequest& request) {
           threads, request.batch > 0 ? request.batch : 16};
 }
 
+/// The most memory the process has had, in 10^6 bytes.
+double peak_mbytes() {
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  return static_cast<double>(usage.ru_maxrss) * 1024e-6;
+}
+
 nlohmann::json report(const BenchRequest& request, const Setup& setup, const std::vector<double>& seconds,
-                      double calls_per_run, double flops, const Roofline& roofline) {
+                      double calls_per_run, double flops, Console& console) {
+  const double peak = peak_mbytes();  // before the roofline takes memory of its own
+  console.info("measuring the machine's convolution rate");
+  const Roofline roofline = measure_roofline(static_cast<int>(setup.threads));
   const double median = seconds[seconds.size() / 2];
   const double images = static_cast<double>(setup.batch) / median;
   const double gflops = images * calls_per_run * flops * 1e-9;
@@ -73,13 +85,14 @@ nlohmann::json report(const BenchRequest& request, const Setup& setup, const std
           {"seconds_min", seconds.front()},
           {"seconds_max", seconds.back()},
           {"images_per_second", images},
+          {"peak_mbytes", peak},
           {"gflops", gflops},
           {"limit_gflops", limit},
           {"fraction_of_limit", gflops / limit},
           {"roofline", to_json(roofline)}};
 }
 
-nlohmann::json bench_train(const BenchRequest& request, const Setup& setup, const Roofline& roofline,
+nlohmann::json bench_train(const BenchRequest& request, const Setup& setup, Console& console,
                            const StopSignal& stop) {
   TorchNetwork network(setup.config, setup.precision, setup.device, 0, true);
   Optimizer optimizer(setup.recipe.optimizer, network.store());
@@ -87,7 +100,8 @@ nlohmann::json bench_train(const BenchRequest& request, const Setup& setup, cons
       .schedule = Schedule(setup.recipe.schedule),
       .prediction = prediction_type(setup.recipe.prediction),
       .weights = std::vector<double>(static_cast<size_t>(setup.recipe.schedule.timesteps), 1.0),
-      .timestep_draw = "uniform"};
+      .timestep_draw = "uniform",
+      .recompute = request.recompute};
   Batch batch;
   batch.images = noise_like(HostArrayF(nn::input_shape(setup.config, setup.batch)), NoiseKey{});
   batch.labels.assign(static_cast<size_t>(setup.batch), -1);
@@ -101,10 +115,10 @@ nlohmann::json bench_train(const BenchRequest& request, const Setup& setup, cons
     ++step;
   });
   return report(request, setup, seconds, 3.0, flops_per_image(setup.config),
-                roofline);  // backward counts twice
+                console);  // backward counts twice
 }
 
-nlohmann::json bench_sample(const BenchRequest& request, const Setup& setup, const Roofline& roofline,
+nlohmann::json bench_sample(const BenchRequest& request, const Setup& setup, Console& console,
                             const StopSignal& stop) {
   const at::NoGradGuard no_grad;
   TorchNetwork network(setup.config, setup.precision, setup.device, 0, false);
@@ -122,7 +136,7 @@ nlohmann::json bench_sample(const BenchRequest& request, const Setup& setup, con
     ++seed;
   });
   nlohmann::json json = report(request, setup, seconds, static_cast<double>(sampler.steps),
-                               flops_per_image(setup.config), roofline);
+                               flops_per_image(setup.config), console);
   json["sampler"] = sampler.name;
   json["sampler_steps"] = sampler.steps;
   json["calls_per_second"] = json["images_per_second"].get<double>() * static_cast<double>(sampler.steps);
@@ -134,14 +148,12 @@ nlohmann::json bench_sample(const BenchRequest& request, const Setup& setup, con
 nlohmann::json bench(const BenchRequest& request, Console& console, const StopSignal& stop) {
   if (request.what == "roofline") return to_json(measure_roofline(static_cast<int>(request.threads)));
   const Setup setup = prepare(request);
-  console.info("measuring the machine's convolution rate");
-  const Roofline roofline = measure_roofline(static_cast<int>(setup.threads));
   console.info(fmt::format("measuring {} for {:.0f} s", request.what, request.seconds));
   check(request.what == "train" || request.what == "sample", "bench",
         "knows train, sample and roofline, not '{}'", request.what);
   return with_own_errors([&] {
-    return request.what == "train" ? bench_train(request, setup, roofline, stop)
-                                   : bench_sample(request, setup, roofline, stop);
+    return request.what == "train" ? bench_train(request, setup, console, stop)
+                                   : bench_sample(request, setup, console, stop);
   });
 }
 

@@ -20,6 +20,7 @@ struct BenchRequest {
   int64_t channels = 3;
   int64_t steps = 0;  // sampler steps a measurement; 0: 5
   int64_t threads = 0;
+  bool recompute = false;  // train: as langevin train --recompute
   double seconds = 20;  // of measuring
 };
 

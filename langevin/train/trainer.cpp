@@ -62,7 +62,8 @@ TrainingObjective make_objective(const Recipe& recipe, const ModelSpec& spec) {
           .conditional = !spec.labels.empty(),
           .seed = static_cast<uint64_t>(recipe.seed),
           .batch = recipe.batch,
-          .parts = recipe.accumulation};
+          .parts = recipe.accumulation,
+          .recompute = recipe.recompute};
 }
 
 LoaderOptions loader_options(const TrainJob& job) {

@@ -46,7 +46,7 @@ PartResult training_part(TorchNetwork& network, const TrainingObjective& o, cons
     const TorchArray eps = noise_like(x0, NoiseKey{o.seed, batch.first, Purpose::training_noise, 0});
     pair = training_pair(o.schedule, o.prediction, x0, result.timesteps, eps);
   }
-  const CallContext context{true, o.seed, static_cast<uint32_t>(step), batch.first};
+  const CallContext context{true, o.seed, static_cast<uint32_t>(step), batch.first, o.recompute};
   const std::vector<double> times(result.timesteps.begin(), result.timesteps.end());
   const at::Tensor output = network(pair.x_t.value, timestep_tensor(times, device),
                                     {label_tensor(draw_labels(o, batch), device)}, context);

@@ -19,6 +19,7 @@ struct TrainingObjective {
   bool conditional = false;
   uint64_t seed = 0;
   int64_t batch = 1, parts = 1;
+  bool recompute = false;  // the inside of blocks, in the backward pass
 };
 
 struct PartResult {

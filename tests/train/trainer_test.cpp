@@ -124,6 +124,19 @@ TEST_F(Training, AccumulationEqualsALargerBatch) {
   EXPECT_LT(std::sqrt(apart), 1e-4 * std::sqrt(moved));
 }
 
+TEST_F(Training, RecomputeGivesTheSameGradients) {  // dropout included; only the order of sums differs
+  job_.recipe.network.attention = {1};
+  job_.recipe.network.head_dim = 8;
+  run("plain", job_);
+  job_.recipe.recompute = true;
+  run("recompute", job_);
+  const json a = log("plain").back(), b = log("recompute").back();
+  EXPECT_NEAR(b["loss"].get<double>(), a["loss"].get<double>(), 1e-6);
+  EXPECT_NEAR(b["gradient_norm"].get<double>(), a["gradient_norm"].get<double>(), 1e-6);
+  const auto plain = weights("plain"), again = weights("recompute");
+  for (size_t i = 0; i < plain.size(); ++i) ASSERT_NEAR(again[i], plain[i], 1e-6);
+}
+
 TEST_F(Training, LearnsAndSgdToo) {
   job_.recipe.steps = 150;
   job_.recipe.optimizer.warmup = 10;
