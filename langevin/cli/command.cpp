@@ -54,6 +54,12 @@ bool parse(CLI::App& app, const Arguments& arguments) {
   }
 }
 
+ModelFile open_named_model(const std::string& model, Console& console) {
+  ModelFile file = open_model(model);
+  for (const std::string& line : file.passed_over) console.warn(line);
+  return file;
+}
+
 void print_json(const nlohmann::json& json) {
   write_out(json.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
 }

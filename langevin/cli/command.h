@@ -8,6 +8,7 @@
 
 #include "langevin/core/check.h"
 #include "langevin/core/console.h"
+#include "langevin/model/model_file.h"
 
 namespace langevin::cli {
 
@@ -41,5 +42,8 @@ bool parse(CLI::App& app, const Arguments& arguments);
 void print_json(const nlohmann::json& json);
 /// Text for people on stdout.
 void print(const std::string& text);
+
+/// open_model, which tells what it passed over.
+ModelFile open_named_model(const std::string& model, Console& console);
 
 }  // namespace langevin::cli

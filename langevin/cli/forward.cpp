@@ -140,14 +140,14 @@ void forward_verb(const Arguments& arguments) {
   if (!parse(app, arguments)) return;
   check_backend(o.backend);
 
-  ModelFile model = open_model(o.model);
+  Console console(o.common.level());
+  ModelFile model = open_named_model(o.model, console);
   const SafetensorsFile in = SafetensorsFile::open(o.in);
   verify_checksum(in);
   const HostArrayF sample = read_sample(in, model.spec.network);
   const std::vector<double> t = per_sample(in, "timestep", sample.batch());
   const Cond<HostArrayF> cond{read_labels(in, model.spec, sample.batch()), read_global_cond(in, model.spec)};
 
-  Console console(o.common.level());
   const auto engine = open_engine(std::move(model), o.backend);
   HostArrayF output = engine->forward(sample, t, cond);
   if (output.shape().size() == 3) output = transposed(output);

@@ -205,7 +205,7 @@ void inspect_verb(const Arguments& arguments) {
   if (!is_model(o.path)) return inspect_data(o.path, o.grid, o.common, console);
   if (!o.grid.empty())
     fail_usage("--grid shows the pictures of a data set; {} is a model: see langevin sample", o.path);
-  const ModelFile model = open_model(o.path);
+  const ModelFile model = open_named_model(o.path, console);
   const nn::CostInterpreter cost = nn::cost_of(model.spec.network);
   if (o.common.json) return print_json(model_json(model, cost, o.depth));
   print(model_text(model, cost, o.depth));

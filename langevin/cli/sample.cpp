@@ -312,10 +312,10 @@ void sample_verb(const Arguments& arguments) {
   check_backend(o.backend);
 
   const StopSignal stop;
-  ModelFile model = open_model(o.model);
+  Console console(o.common.level());
+  ModelFile model = open_named_model(o.model, console);
   const ModelSpec spec = model.spec;
   const SamplePlan plan = make_plan(o, model);
-  Console console(o.common.level());
   Outputs out = open_outputs(o, plan, spec);
   const auto engine = open_engine(std::move(model), o.backend);
   const auto start = std::chrono::steady_clock::now();

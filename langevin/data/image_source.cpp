@@ -4,6 +4,7 @@
 #include <cstring>
 #include <map>
 #include <set>
+#include <span>
 #include <unordered_map>
 #include <utility>
 
@@ -19,6 +20,20 @@ constexpr std::string_view kMetadata = "metadata.jsonl";
 bool is_picture(std::string_view path) {
   const std::string extension = extension_of(path);
   return extension == ".png" || extension == ".jpg" || extension == ".jpeg" || extension == ".webp";
+}
+
+/// What a file's header says; Error where its name says another format: what else is wrong with it nobody
+/// knows.
+ImageInfo probe_as_named(std::span<const std::byte> bytes, const std::string& path) {
+  const ImageInfo info = probe_image(bytes, path);
+  const std::string extension = extension_of(path);
+  const ImageFormat named = extension == ".png"    ? ImageFormat::png
+                            : extension == ".webp" ? ImageFormat::webp
+                                                   : ImageFormat::jpeg;
+  if (named != info.format) {
+    fail("{}: is {} by its contents; give it the right extension", path, to_string(info.format));
+  }
+  return info;
 }
 
 struct Entry {
@@ -44,7 +59,7 @@ class ImageSource final : public Source {
   std::string caption(int64_t i) const override { return at(i).caption; }
   std::string name(int64_t i) const override { return tree_->files()[at(i).file].path; }
   ImageInfo probe(int64_t i) const override {
-    const ImageInfo info = probe_image(tree_->read(at(i).file, limits_.max_bytes), name(i));
+    const ImageInfo info = probe_as_named(tree_->read(at(i).file, limits_.max_bytes), name(i));
     if (int64_t{info.width} * info.height > limits_.max_pixels) {
       fail("{}: {}x{} pixels, more than the {} allowed", name(i), info.width, info.height,
            limits_.max_pixels);
@@ -54,8 +69,9 @@ class ImageSource final : public Source {
   Example get(int64_t i) const override {
     const Entry& entry = at(i);
     const std::string path = name(i);
-    return {decode_image(tree_->read(entry.file, limits_.max_bytes), path, limits_), entry.label,
-            entry.caption, path};
+    const auto bytes = tree_->read(entry.file, limits_.max_bytes);
+    probe_as_named(bytes, path);
+    return {decode_image(bytes, path, limits_), entry.label, entry.caption, path};
   }
 
  private:

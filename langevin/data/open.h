@@ -51,7 +51,8 @@ struct DatasetSummary {
   int64_t memory_bytes = 0;                                  // decoded in memory; 0: decoded while training
   bool mixed_sizes = false;                                  // originals differ in size
   std::vector<std::pair<std::string, std::string>> skipped;  // name, reason
-  std::string hash;                                          // see fingerprint()
+  int64_t resized = 0;  // pictures that came in another size than the set's
+  std::string hash;     // see fingerprint()
 };
 nlohmann::json to_json(const DatasetSummary& summary);
 std::string to_string(const DatasetSummary& summary);  // a few lines for people
@@ -72,9 +73,15 @@ class PreparedSet : public Dataset {
 std::shared_ptr<PreparedSet> open_dataset(const std::filesystem::path& path, const DataOptions& options,
                                           Console& console);
 
-/// Cheap identity of a set for provenance: XXH3-128 over count, names, labels and stored sizes, in
-/// hexadecimal. Two sets that differ only within pictures of equal stored size share it.
-std::string fingerprint(const std::vector<std::string>& names, const std::vector<int64_t>& labels,
-                        const std::vector<int64_t>& sizes);
+/// What tells one example from another in fingerprint().
+struct ExamplePrint {
+  std::string name;
+  int64_t label = -1;
+  int64_t size = 0;     // bytes stored
+  std::string content;  // XXH3-128 of the decoded pixels; empty where a large set is not decoded on opening
+};
+
+/// Identity of a set for provenance: XXH3-128 over its examples in their order, in hexadecimal.
+std::string fingerprint(const std::vector<ExamplePrint>& examples);
 
 }  // namespace langevin

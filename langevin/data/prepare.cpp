@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "langevin/core/check.h"
+#include "langevin/core/checksum.h"
 #include "langevin/data/parallel.h"
 #include "langevin/data/resize.h"
 #include "langevin/data/source.h"
@@ -72,8 +73,9 @@ Recipe make_recipe(const DataOptions& options) {
 struct Finding {
   Extent size, original;
   int channels = 0;
-  Image image;        // empty unless kept
-  std::string error;  // not empty: bad
+  Image image;          // empty unless kept
+  std::string content;  // hash of the decoded pixels; empty if only the header was read
+  std::string error;    // not empty: bad
 };
 
 /// Progress that appears only when a scan is long enough to be waited for.
@@ -103,6 +105,12 @@ struct Scan {
 };
 
 int64_t bytes_of(const Finding& f, int channels) { return int64_t{f.size.height} * f.size.width * channels; }
+
+std::string hash_of(std::span<const uint8_t> pixels) {
+  Xxh3 hash;
+  hash.update(std::as_bytes(pixels));
+  return hash.hex();
+}
 
 Scan scan_headers(const Source& source, const Recipe& recipe, Console& console) {
   Scan scan;
@@ -134,6 +142,7 @@ Scan scan_pixels(const Source& source, const Recipe& recipe, Console& console) {
     try {
       Image image = source.get(i).image;
       finding.original = {image.height, image.width};
+      finding.content = hash_of(image.pixels);
       image = apply(recipe, std::move(image), source.name(i));
       finding.size = {image.height, image.width};
       finding.channels = image.channels;
@@ -294,20 +303,21 @@ bool passes_through(const Source& source, const Recipe& recipe) {
          (!recipe.target || (*recipe.target == size && recipe.options.zoom == 1.0));
 }
 
-void count_up(const Source& source, const std::vector<int64_t>& good, DatasetSummary& summary) {
-  std::vector<std::string> names;
-  std::vector<int64_t> labels, sizes;
+/// `contents`: hashes by the source's number.
+void count_up(const Source& source, const std::vector<int64_t>& good,
+              const std::vector<std::string>& contents, DatasetSummary& summary) {
+  std::vector<ExamplePrint> prints;
   for (const std::string& name : source.class_names()) summary.classes.emplace_back(name, 0);
   for (int64_t i : good) {
-    names.push_back(source.name(i));
-    labels.push_back(source.label(i));
-    sizes.push_back(source.stored_bytes(i));
-    summary.source_bytes += sizes.back();
+    prints.push_back(
+        {source.name(i), source.label(i), source.stored_bytes(i), contents[static_cast<size_t>(i)]});
+    const ExamplePrint& print = prints.back();
+    summary.source_bytes += print.size;
     summary.captions += source.caption(i).empty() ? 0 : 1;
-    if (labels.back() >= 0) ++summary.classes[static_cast<size_t>(labels.back())].second;
+    if (print.label >= 0) ++summary.classes[static_cast<size_t>(print.label)].second;
   }
   summary.count = static_cast<int64_t>(good.size());
-  summary.hash = fingerprint(names, labels, sizes);
+  summary.hash = fingerprint(prints);
 }
 
 }  // namespace
@@ -325,7 +335,11 @@ std::shared_ptr<PreparedSet> prepare(std::shared_ptr<const Source> source, const
     for (int64_t i = 0; i < source->size(); ++i) good.push_back(i);
     const ImageInfo info = source->probe(0);
     summary.spec = {info.channels, info.height, info.width};
-    count_up(*source, good, summary);
+    std::vector<std::string> contents(good.size());
+    parallel_for(source->size(), options.threads, [&](int64_t i) {
+      contents[static_cast<size_t>(i)] = hash_of(source->view(i).value().pixels);
+    });
+    count_up(*source, good, contents, summary);
     summary.memory_bytes = summary.source_bytes;
     auto set = std::make_shared<Prepared>(source, std::move(good), recipe, std::move(summary));
     set->pass_through();
@@ -338,9 +352,13 @@ std::shared_ptr<PreparedSet> prepare(std::shared_ptr<const Source> source, const
   for (int64_t i : good) {
     const Finding& f = scan.findings[static_cast<size_t>(i)];
     bytes += bytes_of(f, static_cast<int>(summary.spec.channels));
+    summary.resized +=
+        f.original != Extent{static_cast<int>(summary.spec.height), static_cast<int>(summary.spec.width)};
     summary.mixed_sizes |= f.original != scan.findings[static_cast<size_t>(good[0])].original;
   }
-  count_up(*source, good, summary);
+  std::vector<std::string> contents;
+  for (Finding& f : scan.findings) contents.push_back(std::move(f.content));
+  count_up(*source, good, contents, summary);
   auto set = std::make_shared<Prepared>(source, std::move(good), recipe, std::move(summary));
   if (scan.kept && bytes <= (options.memory << 20)) set->pack(scan.findings);
   return set;

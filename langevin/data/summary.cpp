@@ -6,13 +6,10 @@
 
 namespace langevin {
 
-std::string fingerprint(const std::vector<std::string>& names, const std::vector<int64_t>& labels,
-                        const std::vector<int64_t>& sizes) {
-  check(names.size() == labels.size() && names.size() == sizes.size(), "fingerprint",
-        "needs as many labels ({}) and sizes ({}) as names ({})", labels.size(), sizes.size(), names.size());
+std::string fingerprint(const std::vector<ExamplePrint>& examples) {
   Xxh3 hash;
-  for (size_t i = 0; i < names.size(); ++i) {
-    hash.update(fmt::format("{}:{}:{}:{}\n", names[i].size(), names[i], labels[i], sizes[i]));
+  for (const ExamplePrint& e : examples) {
+    hash.update(fmt::format("{}:{}:{}:{}:{}\n", e.name.size(), e.name, e.label, e.size, e.content));
   }
   return hash.hex();
 }
@@ -33,6 +30,7 @@ nlohmann::json to_json(const DatasetSummary& summary) {
           {"source_bytes", summary.source_bytes},
           {"memory_bytes", summary.memory_bytes},
           {"mixed_sizes", summary.mixed_sizes},
+          {"resized", summary.resized},
           {"skipped", skipped},
           {"hash", summary.hash}};
 }

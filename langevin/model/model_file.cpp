@@ -71,33 +71,35 @@ fs::path checkpoint_path(const fs::path& run, int64_t step) {
   return run / "checkpoints" / fmt::format("step-{:010d}.safetensors", step);
 }
 
-fs::path resolve_model(const fs::path& model) {
+ModelFile open_model(const fs::path& model) {
   std::error_code ignored;
   if (!fs::is_directory(model, ignored)) {
     check(fs::exists(model, ignored), model.string(),
           "no such model; give a run folder, a checkpoint or a model file");
-    return model;
+    return open_file(model);
   }
-  if (fs::exists(model / "model.safetensors")) return model / "model.safetensors";
-  auto checkpoints = list_checkpoints(model);
-  for (auto it = checkpoints.rbegin(); it != checkpoints.rend(); ++it) {
+  std::vector<fs::path> files = list_checkpoints(model);
+  if (fs::exists(model / "model.safetensors")) files.push_back(model / "model.safetensors");
+  check(!files.empty() || !fs::exists(model / "config.toml"), model.string(),
+        "the run has no checkpoint and no model yet; train it first");
+  check(
+      !files.empty(), model.string(),
+      "this folder holds no model (no model.safetensors, no checkpoints); give a run folder, a checkpoint or "
+      "a model file");
+  std::vector<std::string> passed_over;
+  for (auto it = files.rbegin(); it != files.rend(); ++it) {
     try {
-      verify_checksum(SafetensorsFile::open(*it));
-      return *it;
-    } catch (const Error&) {
-      continue;  // cut short or damaged: an older one may be whole
+      ModelFile file = open_file(*it);
+      file.passed_over = std::move(passed_over);
+      return file;
+    } catch (const Error& e) {
+      if (files.size() == 1) throw;
+      passed_over.push_back(fmt::format("{}; trying the checkpoint before it", e.what()));
     }
   }
-  check(!fs::exists(model / "config.toml"), model.string(),
-        "the run has no whole checkpoint and no model yet; train it first");
-  fail(
-      "{}: this folder holds no model (no model.safetensors, no checkpoints); give a run folder, a "
-      "checkpoint or a "
-      "model file",
-      model.string());
+  fail("{}: none of its {} model and checkpoint files is whole; the newest: {}", model.string(), files.size(),
+       passed_over.front());
 }
-
-ModelFile open_model(const fs::path& model) { return open_file(resolve_model(model)); }
 
 void write_model(const fs::path& path, const ModelSpec& spec, const std::vector<TensorOut>& tensors) {
   write_safetensors(path, tensors, {{spec_key, to_json(spec).dump()}});

@@ -20,17 +20,15 @@ struct ModelFile {
   ModelSpec spec;
   SafetensorsFile file;
   std::string prefix;  // of the weights' names: "" in a model file, "ema." in a checkpoint
+  std::vector<std::string> passed_over = {};  // what is wrong with newer files of the run, a line each
   HostArrayF tensor(const std::string& name) const { return file.to_float(prefix + name); }
 };
 
-/// MODEL as users name it: a run folder (its model.safetensors, else its newest checkpoint that is whole), a
-/// checkpoint, a model file or a folder of Diffusion Policy's. Checks the checksum, the description, and that
-/// every parameter of the network is there with its shape and nothing else is. Error names both sides of a
-/// mismatch.
+/// MODEL as users name it: a run folder (its model.safetensors, else its newest checkpoint that is whole;
+/// what was damaged is in `passed_over`, to be told), a checkpoint, a model file or a folder of Diffusion
+/// Policy's. Checks the checksum, the description, and that every parameter of the network is there with its
+/// shape and nothing else is. Error names both sides of a mismatch.
 ModelFile open_model(const std::filesystem::path& model);
-
-/// The file that open_model would read.
-std::filesystem::path resolve_model(const std::filesystem::path& model);
 
 void write_model(const std::filesystem::path& path, const ModelSpec& spec,
                  const std::vector<TensorOut>& tensors);

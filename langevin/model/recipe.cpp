@@ -149,6 +149,13 @@ void check_recipe(const Recipe& r) {
         "(schedule.zero_terminal_snr); "
         "use v_prediction or sample");
   }
+  try {  // what no size of picture could make right
+    const int64_t side = int64_t{8} << stages;
+    make_network(r, 3, side, side, 0);
+    const Schedule schedule(r.schedule);
+  } catch (const Error& e) {
+    throw UsageError(e.what());
+  }
   if (r.steps == 0 && r.minutes == 0) fail_usage("training needs an end: give --steps or --minutes");
 }
 

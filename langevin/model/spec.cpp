@@ -67,10 +67,16 @@ int64_t class_index(const ModelSpec& spec, const std::string& name) {
   check(!spec.labels.empty(), "--class", "the model was trained without classes; leave the option out");
   const auto it = std::find(spec.labels.begin(), spec.labels.end(), name);
   if (it != spec.labels.end()) return it - spec.labels.begin();
-  int64_t number = -1;
-  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
-  const bool is_number = error == std::errc() && end == name.data() + name.size();
-  if (is_number && number >= 0 && number < static_cast<int64_t>(spec.labels.size())) return number;
+  const auto number_of = [](const std::string& text) -> int64_t {
+    int64_t number = -1;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    return error == std::errc() && end == text.data() + text.size() ? number : -1;
+  };
+  // Where classes are called by numbers, a number is a name: 1 must not become the class called 7.
+  const bool named_by_numbers =
+      std::any_of(spec.labels.begin(), spec.labels.end(), [&](const auto& l) { return number_of(l) >= 0; });
+  const int64_t number = named_by_numbers ? -1 : number_of(name);
+  if (number >= 0 && number < static_cast<int64_t>(spec.labels.size())) return number;
   fail("--class: {}", unknown_name("class", name, spec.labels));
 }
 

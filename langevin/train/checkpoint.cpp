@@ -1,5 +1,8 @@
 #include "langevin/train/checkpoint.h"
 
+#include <unistd.h>
+
+#include <cerrno>
 #include <cstring>
 
 #include "langevin/core/atomic_file.h"
@@ -103,6 +106,9 @@ void save_model(const fs::path& run, const ModelSpec& spec, ParameterStore& stor
 fs::path newest_checkpoint(const fs::path& run, Console& console) {
   const auto all = list_checkpoints(run);
   for (auto it = all.rbegin(); it != all.rend(); ++it) {
+    // What cannot be read may be whole: only what was read and found damaged is set aside.
+    check(::access(it->c_str(), R_OK) == 0, it->string(), "cannot be read: {}; mend that and resume again",
+          std::strerror(errno));
     try {
       verify_checksum(SafetensorsFile::open(*it));
       return *it;
@@ -113,9 +119,13 @@ fs::path newest_checkpoint(const fs::path& run, Console& console) {
       fs::rename(*it, it->string() + ".damaged", ignored);
     }
   }
-  fail("{}: {}", run.string(),
-       all.empty() ? "no checkpoint to resume from; start anew in another folder"
-                   : "every checkpoint is damaged; start anew in another folder");
+  int64_t damaged = 0;
+  std::error_code ignored;
+  for (const auto& file : fs::directory_iterator(run / "checkpoints", ignored))
+    damaged += file.path().extension() == ".damaged";
+  check(damaged == 0, run.string(),
+        "every checkpoint is damaged ({} set aside as *.damaged); start anew in another folder", damaged);
+  fail("{}: no checkpoint to resume from; start anew in another folder", run.string());
 }
 
 TrainState load_checkpoint(const fs::path& path, ParameterStore& store, Optimizer& optimizer) {

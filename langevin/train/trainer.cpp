@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "langevin/core/atomic_file.h"
+#include "langevin/core/folder_lock.h"
 #include "langevin/io/png.h"
 #include "langevin/torch/device.h"
 #include "langevin/train/checkpoint.h"
@@ -77,6 +78,7 @@ class Trainer {
  public:
   Trainer(TrainJob job, const fs::path& run, bool resume, Console& console, const StopSignal& stop)
       : job_(std::move(job)), run_(run), console_(console), stop_(stop) {
+    if (resume) lock_.emplace(run_);
     device_ = choose_device(job_.recipe.device);
     job_.recipe.device = device_.is_cpu() ? "cpu" : "cuda";
     job_.recipe.threads = set_threads(job_.recipe.threads);
@@ -95,6 +97,11 @@ class Trainer {
       state_ = load_checkpoint(checkpoint, network_->store(), *optimizer_);
       console_.info(fmt::format("resuming at step {} from {}", state_.step, checkpoint.string()));
       remove_stale_temporaries(run_ / "checkpoints");
+    }
+    if (!resume) {
+      make_folders(run_);
+      lock_.emplace(run_);
+      check_run_folder(run_, false);  // another process may have been faster
     }
     make_folders(run_ / "samples");
     write_file(run_ / "config.toml", config_);
@@ -126,6 +133,7 @@ class Trainer {
     }
     while (reason.empty()) {
       step();
+      stepped_ = true;
       progress.update(state_.step, static_cast<int64_t>(state_.position),
                       fmt::format("loss {:.4f}", shown_loss_));
       state_.seconds = elapsed();
@@ -151,7 +159,7 @@ class Trainer {
   std::string finished() const {
     const Recipe& r = job_.recipe;
     if (r.steps > 0 && state_.step >= r.steps) return "steps";
-    if (r.minutes > 0 && elapsed() >= 60 * r.minutes) return "minutes";
+    if (r.minutes > 0 && elapsed() >= 60 * r.minutes && state_.step > 0) return "minutes";
     return stop_.requested() ? "signal" : "";
   }
 
@@ -159,6 +167,11 @@ class Trainer {
     const auto& summary = data_->summary();
     console_.info(fmt::format("data: {} pictures of {}{}", summary.count, to_string(data_->spec()),
                               spec_.labels.empty() ? "" : fmt::format(", {} classes", spec_.labels.size())));
+    if (summary.resized > 0) {
+      console_.info(fmt::format("{} of them had another size; brought to {} x {} by data.fit={}",
+                                summary.resized, summary.spec.height, summary.spec.width,
+                                job_.data_options.fit));
+    }
     console_.info(fmt::format("network: {:.2f} million parameters; {}, {}, {} threads",
                               static_cast<double>(network_->store().parameter_count()) / 1e6,
                               job_.recipe.device, job_.recipe.precision, job_.recipe.threads));
@@ -336,8 +349,8 @@ class Trainer {
 
   TrainResult end(const std::string& reason) {
     const double seconds = elapsed();
-    save();
-    if (job_.recipe.sample_count > 0 && reason != "signal") preview();
+    if (stepped_ || !fs::exists(run_ / "model.safetensors")) save();
+    if (stepped_ && job_.recipe.sample_count > 0 && reason != "signal") preview();
     return {.run = run_,
             .model = run_ / "model.safetensors",
             .steps = state_.step,
@@ -351,6 +364,7 @@ class Trainer {
 
   TrainJob job_;
   fs::path run_;
+  std::optional<FolderLock> lock_;
   Console& console_;
   const StopSignal& stop_;
   at::Device device_ = at::kCPU;
@@ -367,6 +381,7 @@ class Trainer {
   Clock::time_point start_;
   double seconds_before_ = 0, saved_at_ = 0, next_preview_ = 0, interval_start_ = 0;
   uint64_t images_at_interval_ = 0;
+  bool stepped_ = false;  // in this process
   double shown_loss_ = std::nan(""), result_loss_ = 0;
 };
 

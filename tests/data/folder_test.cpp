@@ -70,16 +70,20 @@ TEST(Folder, NoClassesWithoutTwoFoldersOrWithLooseFiles) {
   EXPECT_TRUE(contains(heard, "warning: " + b.path().string()) && contains(heard, "loose.png")) << heard;
 }
 
-TEST(Folder, JpegWebpAndWrongExtensionsAreReadByContent) {
+TEST(Folder, JpegAndWebpAreReadAndWrongExtensionsAreBadPictures) {
   TempFolder folder;
   const Image image = noise_image(8, 8, 3, 4);
   test::write_folder(folder.path(), {{"a.jpg", test::as_text(encode_jpeg(image))},
                                      {"b.webp", test::as_text(encode_webp(image))},
                                      {"c.jpeg", png(image)}});
-  const auto set = open_quietly(folder.path());
-  ASSERT_EQ(set->size(), 3);
+  test::Listener listener;
+  const auto set = open_dataset(folder.path(), {}, listener.console);
+  ASSERT_EQ(set->size(), 2);
   EXPECT_EQ(set->get(1).image.pixels, image.pixels);
-  EXPECT_EQ(set->get(2).image.pixels, image.pixels);
+  const std::string heard = listener.heard();
+  EXPECT_TRUE(contains(heard, "skipped 1 of 3 images: c.jpeg: is png by its contents")) << heard;
+  const std::string strict = error_of([&] { open_quietly(folder.path(), {.strict = true}); });
+  EXPECT_TRUE(contains(strict, "c.jpeg: is png by its contents")) << strict;
 }
 
 TEST(Folder, HiddenFilesAndOtherFilesAreLeftOut) {

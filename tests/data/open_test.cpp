@@ -4,6 +4,7 @@
 #include "langevin/core/config.h"
 #include "langevin/data/loader.h"
 #include "langevin/data/resize.h"
+#include "langevin/io/npy.h"
 #include "tests/data/data_samples.h"
 
 namespace langevin {
@@ -242,13 +243,33 @@ TEST(Open, SummaryForPeopleAndMachines) {
   EXPECT_TRUE(contains(text, "2 images of 3 x 8 x 8") && contains(text, "2 classes: x (1), y (1)")) << text;
 }
 
-TEST(Open, FingerprintTellsNamesLabelsAndSizes) {
-  const std::string base = fingerprint({"a", "b"}, {0, 1}, {5, 6});
-  EXPECT_EQ(base, fingerprint({"a", "b"}, {0, 1}, {5, 6}));
-  EXPECT_NE(base, fingerprint({"a", "c"}, {0, 1}, {5, 6}));
-  EXPECT_NE(base, fingerprint({"a", "b"}, {1, 1}, {5, 6}));
-  EXPECT_NE(base, fingerprint({"a", "b"}, {0, 1}, {5, 7}));
-  EXPECT_NE(fingerprint({"ab", ""}, {0, 0}, {0, 0}), fingerprint({"a", "b"}, {0, 0}, {0, 0}));
+TEST(Open, FingerprintTellsNamesLabelsSizesAndPixels) {
+  const std::vector<ExamplePrint> examples{{"a", 0, 5, "x"}, {"b", 1, 6, "y"}};
+  const std::string base = fingerprint(examples);
+  EXPECT_EQ(base, fingerprint(examples));
+  for (const ExamplePrint& other : {ExamplePrint{"c", 1, 6, "y"}, ExamplePrint{"b", 0, 6, "y"},
+                                    ExamplePrint{"b", 1, 7, "y"}, ExamplePrint{"b", 1, 6, "z"}}) {
+    EXPECT_NE(base, fingerprint({examples[0], other}));
+  }
+  EXPECT_NE(fingerprint({{"ab", 0, 0, ""}, {"", 0, 0, ""}}), fingerprint({{"a", 0, 0, ""}, {"b", 0, 0, ""}}));
+}
+
+TEST(Open, OtherPixelsOfTheSameSizeAreOtherData) {
+  for (const char* name : {"set.npy", "folder"}) {  // looked at where it lies; decoded
+    TempFolder folder;
+    std::vector<std::string> hashes;
+    for (unsigned seed : {1U, 2U, 1U}) {
+      const Image image = noise_image(8, 8, 1, seed);
+      if (std::string(name) == "folder") {
+        test::write_folder(folder / name, {{"a.png", png(image)}});
+      } else {
+        write_npy(folder / name, DType::u8, {1, 8, 8}, std::as_bytes(std::span(image.pixels)));
+      }
+      hashes.push_back(open_quietly(folder / name)->summary().hash);
+    }
+    EXPECT_EQ(hashes[0], hashes[2]) << name;
+    EXPECT_NE(hashes[0], hashes[1]) << name;
+  }
 }
 
 }  // namespace

@@ -73,6 +73,10 @@ TEST_F(ModelFileTest, AnUnknownClassNamesTheNearest) {
     EXPECT_NE(std::string(e.what()).find("'cat'"), std::string::npos) << e.what();
   }
   EXPECT_THROW(class_index(spec_, "2"), Error);
+  ModelSpec digits = spec_;
+  digits.labels = {"3", "7"};
+  EXPECT_EQ(class_index(digits, "7"), 1);
+  EXPECT_THROW(class_index(digits, "1"), Error);  // not the second, which is called 7
   EXPECT_THROW(class_index(spec_, "-1"), Error);
 }
 

@@ -2,12 +2,14 @@
 #include "langevin/train/trainer.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cmath>
 #include <fstream>
 #include <limits>
 
 #include "langevin/core/atomic_file.h"
+#include "langevin/core/folder_lock.h"
 #include "langevin/data/digits.h"
 #include "langevin/model/model_file.h"
 #include "langevin/torch/interpreter.h"
@@ -32,11 +34,7 @@ class Training : public testing::Test {
     digits.count = 60;
     digits.size = 12;
     digits.format = "idx";
-    try {
-      make_digits(digits, console_);
-    } catch (const Error& e) {
-      GTEST_SKIP() << e.what();
-    }
+    make_digits(digits, console_);
     job_ = preset_job("tiny");
     job_.data = digits.out.string();
     job_.recipe.network.channels = {8, 16};
@@ -244,6 +242,37 @@ TEST_F(Training, ResumeRefusesAnotherProcessAndOptimizer) {
     schema.set(change);
     EXPECT_THROW(run("run", job, true), Error) << change;
   }
+}
+
+TEST_F(Training, OneProcessAtATimeInARunFolder) {
+  run("run", job_);
+  job_.recipe.steps = 14;
+  {
+    const FolderLock other(folder_ / "run");
+    EXPECT_THROW(run("run", job_, true), Error);
+  }
+  EXPECT_EQ(run("run", job_, true).steps, 14);
+}
+
+TEST_F(Training, ACheckpointThatCannotBeReadIsNotTakenForDamaged) {
+  if (::geteuid() == 0) GTEST_SKIP() << "nothing is unreadable to root";
+  run("run", job_);
+  const auto newest = list_checkpoints(folder_ / "run").back();
+  fs::permissions(newest, fs::perms::none);
+  EXPECT_THROW(newest_checkpoint(folder_ / "run", console_), Error);
+  EXPECT_TRUE(fs::exists(newest));
+}
+
+TEST_F(Training, SamplesOfADamagedRunComeFromTheNewestWholeFile) {
+  job_.recipe.checkpoint_steps = 4;
+  run("run", job_);
+  flip_a_bit(folder_ / "run" / "model.safetensors", 0.7);
+  EXPECT_EQ(open_model(folder_ / "run").path, checkpoint_path(folder_ / "run", 12));
+  flip_a_bit(checkpoint_path(folder_ / "run", 12), 0.7);
+  const ModelFile model = open_model(folder_ / "run");
+  EXPECT_EQ(model.path, checkpoint_path(folder_ / "run", 8));
+  ASSERT_EQ(model.passed_over.size(), 2U);
+  EXPECT_NE(model.passed_over[0].find("model.safetensors"), std::string::npos);
 }
 
 TEST_F(Training, ARunFolderIsNotOverwritten) {
