@@ -112,7 +112,7 @@ void forward_verb(const Arguments& arguments) {
   const std::vector<int64_t> labels = read_labels(in, model.spec, sample.batch());
 
   Console console(o.common.level());
-  const auto engine = open_engine(std::move(model), o.backend);
+  const auto engine = open_engine(std::move(model), o.backend, console);
   const HostArrayF output = engine->forward(sample, t, labels);
   write_safetensors(o.out, {{"output", DType::f32, output.shape(), std::as_bytes(output.data())}}, {});
   if (o.common.json) {

@@ -17,13 +17,17 @@
 namespace langevin {
 
 struct TorchWing {
-  static constexpr int current = 1;  // counts up with every change of this struct
+  static constexpr int current = 2;  // counts up with every change of this struct
   int version = 0;
   std::unique_ptr<Engine> (*open_engine)(ModelFile model, const EngineOptions& options) = nullptr;
   TrainResult (*train)(const TrainJob& job, const std::filesystem::path& run, bool resume, Console& console,
                        const StopSignal& stop) = nullptr;
   nlohmann::json (*bench)(const BenchRequest& request, Console& console, const StopSignal& stop) = nullptr;
+  bool (*has_cuda)() = nullptr;  // a GPU that this libtorch can compute on
 };
+
+/// Whether the wing lies where it would be loaded from.
+bool has_torch_wing();
 
 /// Loads the wing, once a process. `capability` is what vector instructions libtorch may use: auto (the best
 /// this processor has), default, avx2 or avx512; it counts only in the first call, and a value that the user

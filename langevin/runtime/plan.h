@@ -25,6 +25,7 @@ class Plan {
   const std::vector<std::unique_ptr<Step>>& steps() const { return steps_; }
   const std::vector<Segment>& segments() const { return segments_; }
   const Buffers& buffers() const { return buffers_; }
+  const dnnl::stream& stream() const { return stream_; }
 
  private:
   void choose_chunks(const Graph& graph);

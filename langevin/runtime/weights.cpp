@@ -5,15 +5,21 @@
 namespace langevin::runtime {
 
 std::span<const float> Weights::floats(const std::string& name, int64_t count) {
-  const TensorView& view = file_.at(prefix_ + name);
-  check(element_count(view.shape) == count, prefix_ + name, "the file has {}, the network needs {} values",
-        to_string(view.shape), count);
-  const bool ready =
-      view.dtype == DType::f32 && reinterpret_cast<std::uintptr_t>(view.bytes.data()) % alignof(float) == 0;
-  if (ready) return {reinterpret_cast<const float*>(view.bytes.data()), static_cast<size_t>(count)};
   auto it = converted_.find(name);
-  if (it == converted_.end()) it = converted_.emplace(name, file_.to_float(prefix_ + name)).first;
-  return std::as_const(it->second).data();
+  if (it == converted_.end()) {
+    check(file_ != nullptr, "Weights", "there is no parameter '{}'", name);
+    const TensorView& view = file_->at(prefix_ + name);
+    const bool ready =
+        view.dtype == DType::f32 && reinterpret_cast<std::uintptr_t>(view.bytes.data()) % alignof(float) == 0;
+    const size_t held = view.bytes.size() / sizeof(float);
+    if (ready && held == static_cast<size_t>(count))
+      return {reinterpret_cast<const float*>(view.bytes.data()), held};
+    it = converted_.emplace(name, file_->to_float(prefix_ + name)).first;
+  }
+  const HostArrayF& values = it->second;
+  check(values.size() == count, name, "the file has {}, the network needs {} values",
+        to_string(values.shape()), count);
+  return values.data();
 }
 
 dnnl::memory Weights::packed(const std::string& key, const dnnl::memory::desc& plain,

@@ -17,7 +17,9 @@ class Weights {
  public:
   /// `file` must stay open as long as this lives; names in it carry `prefix`.
   explicit Weights(const SafetensorsFile& file, std::string prefix = "")
-      : file_(file), prefix_(std::move(prefix)) {}
+      : file_(&file), prefix_(std::move(prefix)) {}
+  /// Weights that come from no file.
+  explicit Weights(std::map<std::string, HostArrayF> values) : converted_(std::move(values)) {}
 
   /// fp32, row-major; valid as long as this lives. Error unless there are exactly `count` values.
   std::span<const float> floats(const std::string& name, int64_t count);
@@ -31,7 +33,7 @@ class Weights {
   int64_t packed_bytes() const { return packed_bytes_; }
 
  private:
-  const SafetensorsFile& file_;
+  const SafetensorsFile* file_ = nullptr;
   std::string prefix_;
   std::map<std::string, HostArrayF> converted_;  // what the file holds in another type, or not aligned
   std::map<std::string, std::vector<std::pair<dnnl::memory::desc, dnnl::memory>>> packed_;

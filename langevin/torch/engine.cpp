@@ -1,5 +1,6 @@
 #include "langevin/torch/engine.h"
 
+#include "langevin/model/sampling.h"
 #include "langevin/torch/device.h"
 #include "langevin/torch/network_call.h"
 
@@ -26,63 +27,16 @@ class TorchEngine final : public Engine {
 
   HostArrayF forward(const HostArrayF& x, const std::vector<double>& t,
                      const std::vector<int64_t>& labels) override {
-    const at::NoGradGuard no_grad;
-    check_input(x);
-    check(static_cast<int64_t>(t.size()) == x.batch(), "forward",
-          "needs one timestep per sample ({}), got {}", x.batch(), t.size());
-    check_labels(labels, x.batch());
-    const TorchArray in = to_torch(x, device_);
-    return with_own_errors([&] {
-      return to_host({network_(in.value, timestep_tensor(t, device_), label_tensor(labels, device_), {})});
-    });
+    check_forward(spec_, x, t, labels);
+    return with_own_errors([&] { return to_host(network_call(network_)(to_torch(x, device_), t, labels)); });
   }
 
   HostArrayF sample(const SampleRequest& request, const Observer<HostArrayF>& observer) override {
-    return with_own_errors([&] { return run(request, observer); });
+    return with_own_errors(
+        [&] { return sample_request(sampling_backend(network_), spec_, schedule_, request, observer); });
   }
 
  private:
-  HostArrayF run(const SampleRequest& request, const Observer<HostArrayF>& observer) {
-    const at::NoGradGuard no_grad;
-    const Shape shape = nn::input_shape(spec_.network, request.count);
-    if (!request.labels.empty()) check_labels(request.labels, request.count);
-    check(!request.x_T || request.x_T->shape() == shape, "sample",
-          "the starting noise is {}, the model needs {}", request.x_T ? to_string(request.x_T->shape()) : "",
-          to_string(shape));
-
-    Denoiser<TorchArray> denoiser = make_denoiser(
-        sampling_network(network_, request.guidance, null_label(spec_)), schedule_, spec_.prediction);
-    denoiser = threshold_denoiser(denoiser, schedule_, request.threshold);
-    SampleContext<TorchArray> context{request.seed, request.first_sample, {request.labels}, {}};
-    if (observer) {
-      context.observer = [&](const StepInfo<TorchArray>& info) {
-        const HostArrayF x_t = to_host(info.x_t), x0 = to_host(info.x0);
-        return observer({info.step, info.steps, info.t, x_t, x0});
-      };
-    }
-    const TorchArray empty{at::empty(sizes(shape), at::TensorOptions(at::kFloat).device(device_))};
-    const TorchArray x_T = request.x_T ? to_torch(*request.x_T, device_)
-                                       : initial_noise(empty, request.seed, request.first_sample);
-    return to_host(run_sampler(request.sampler, denoiser, schedule_, x_T, context));
-  }
-
-  void check_input(const HostArrayF& x) const {
-    const Shape want = nn::input_shape(spec_.network, x.batch());
-    check(x.shape().size() == 4 && x.shape()[1] == want[1] && x.batch() > 0, "forward",
-          "sample is {}, the network needs {}", to_string(x.shape()), to_string(want));
-  }
-
-  void check_labels(const std::vector<int64_t>& labels, int64_t batch) const {
-    const int64_t classes = nn::class_count(spec_.network);
-    check(classes > 0 || labels.empty(), "class_labels", "the model was trained without classes");
-    check(static_cast<int64_t>(labels.size()) == (classes > 0 ? batch : 0), "class_labels",
-          "needs one per sample ({}), got {}", batch, labels.size());
-    for (int64_t label : labels) {
-      check(label >= 0 && label < classes, "class_labels", "there is no class {}; the model has {}", label,
-            classes);
-    }
-  }
-
   ModelSpec spec_;
   Schedule schedule_;
   at::Device device_;

@@ -184,8 +184,8 @@ class SampleUsage : public CommandLine {};
 TEST_F(SampleUsage, MistakesWithoutAModel) {
   expect_error({"sample", path("none"), "--out", path("o")}, 1, {path("none"), "no such model"});
   expect_error({"sample", digits(), "--out", path("o")}, 1, {"holds no model"});
-  expect_error({"sample", path("none"), "--out", path("o"), "--backend", "runtime"}, 2,
-               {"built without runtime"});
+  expect_error({"sample", path("none"), "--out", path("o"), "--backend", "runtime", "--device", "cuda"}, 2,
+               {"--backend torch"});
   expect_error({"sample", path("none"), "--out", path("o"), "--backend", "toch"}, 2,
                {"did you mean 'torch'?"});
   expect_error({"sample", path("none"), "--out", path("o"), "--forward"}, 2, {"--animate"});
