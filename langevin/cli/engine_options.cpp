@@ -11,8 +11,12 @@ namespace {
 /// Whether libtorch has a GPU to compute with. It is loaded only where the driver says there may be one.
 bool has_gpu() {
   std::error_code ignored;
-  return std::filesystem::exists("/dev/nvidiactl", ignored) && has_torch_wing() &&
-         torch_wing("auto").has_cuda();
+  if (!std::filesystem::exists("/dev/nvidiactl", ignored) || !has_torch_wing()) return false;
+  try {
+    return torch_wing("auto").has_cuda();
+  } catch (const Error&) {
+    return false;  // a wing that does not load helps nobody: --backend torch says why
+  }
 }
 
 bool wants_torch(const BackendOptions& o) {

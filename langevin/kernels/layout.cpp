@@ -66,6 +66,23 @@ void upsample_nearest(const Upsample<T>& call) {
   });
 }
 
+template <class T>
+void interleave(const Interleave<T>& call) {
+  const int64_t row = call.w * call.c;
+  const auto bytes = static_cast<size_t>(call.c) * sizeof(T);
+  parallel_for(2 * call.n * call.h, threads_for(4 * call.n * call.h * row), [&](int64_t i, int) {
+    const T* even = call.parts[2 * (i % 2)] + i / 2 * row;
+    const T* odd = call.parts[2 * (i % 2) + 1] + i / 2 * row;
+    T* to = call.y + i * 2 * row;
+    for (int64_t at = 0; at < row; at += call.c) {
+      std::memcpy(to + 2 * at, even + at, bytes);
+      std::memcpy(to + 2 * at + call.c, odd + at, bytes);
+    }
+  });
+}
+
+template void interleave(const Interleave<float>&);
+template void interleave(const Interleave<BF16>&);
 template void to_channels_last(const float*, float*, int64_t, int64_t, int64_t);
 template void to_channels_last(const float*, BF16*, int64_t, int64_t, int64_t);
 template void from_channels_last(const float*, float*, int64_t, int64_t, int64_t);

@@ -39,4 +39,15 @@ struct Upsample {
 template <class T>
 void upsample_nearest(const Upsample<T>& call);
 
+/// Four pictures (n,h,w,c) into one of twice the size: parts[2 r + s] gives its rows of parity r, columns of
+/// parity s.
+template <class T>
+struct Interleave {
+  const T* parts[4] = {};
+  T* y = nullptr;  // (n,2h,2w,c)
+  int64_t n = 0, h = 0, w = 0, c = 0;
+};
+template <class T>
+void interleave(const Interleave<T>& call);
+
 }  // namespace langevin

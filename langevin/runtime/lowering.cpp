@@ -2,11 +2,13 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "langevin/runtime/attention_step.h"
 #include "langevin/runtime/norm_step.h"
 #include "langevin/runtime/plain_steps.h"
 #include "langevin/runtime/product_step.h"
+#include "langevin/runtime/upsampled_step.h"
 
 namespace langevin::runtime {
 namespace {
@@ -58,7 +60,8 @@ class Lowering {
   /// The product that alone makes the value of node i and that nobody else reads; -1 if there is none.
   int sole_product(int i) const {
     while (is_view(node(i)) && uses_[at(i)] == 1) i = node(i).inputs[0];
-    return is_product(node(i)) && uses_[at(i)] == 1 && residual_.count(i) == 0 && trunk_[at(i)] ? i : -1;
+    const bool sole = is_product(node(i)) && uses_[at(i)] == 1 && trunk_[at(i)];
+    return sole && residual_.count(i) == 0 && doubled_.count(i) == 0 ? i : -1;
   }
 
   void fuse(int i) {
@@ -67,6 +70,7 @@ class Lowering {
     if (n.op == Op::add) fuse_add(i);
     if (n.op == Op::group_norm) fuse_added_row(i);
     if (n.op == Op::attention) fuse_products(i);
+    if (n.op == Op::conv2d) fuse_doubling(i);
   }
 
   void fuse_add(int i) {
@@ -100,6 +104,18 @@ class Lowering {
         return;
     }
     for (int input : n.inputs) together_[input] = i;
+  }
+
+  void fuse_doubling(int i) {
+    const int doubled = node(i).inputs[0];
+    const Node& up = node(doubled);
+    if (up.op != Op::upsample_nearest || uses_[at(doubled)] != 1) return;
+    const Shape& from = node(up.inputs[0]).shape;
+    const auto& c = std::get<nn::Conv2d>(node(i).attributes);
+    const bool plain = c.kernel == 3 && c.stride == 1 && c.pad_before == 1 && c.pad_after == 1;
+    if (!plain || up.shape[2] != 2 * from[2] || up.shape[3] != 2 * from[3]) return;
+    doubled_.insert(i);
+    same_as_[at(doubled)] = up.inputs[0];
   }
 
   static bool bias_of(const Node& n) { return n.op == Op::conv2d || std::get<nn::Linear>(n.attributes).bias; }
@@ -194,6 +210,14 @@ class Lowering {
   }
 
   void emit_product(int i) {
+    const Node& n = node(i);
+    if (doubled_.count(i) != 0) {
+      const int small = buffer(n.inputs[0]);
+      add(std::make_unique<UpsampledStep>(
+          UpsampledSpec{n.name, channels(node(n.inputs[0])), n.shape[2] / 2, n.shape[3] / 2, n.shape[1]},
+          small, new_buffer(i)));
+      return;
+    }
     const auto residual = residual_.find(i);
     const int src = buffer(node(i).inputs[0]),
               added = residual == residual_.end() ? -1 : buffer(residual->second);
@@ -267,6 +291,7 @@ class Lowering {
   std::map<int, int> residual_;       // product -> what is added to it
   std::map<int, int64_t> added_row_;  // group_norm -> row added before it
   std::map<int, int> together_;       // linear -> the attention that it is computed for, in one product
+  std::set<int> doubled_;             // convolutions of a picture that is doubled first
   std::vector<int> buffer_;           // by node
   std::vector<std::unique_ptr<Step>> steps_;
 };

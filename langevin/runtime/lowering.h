@@ -3,6 +3,7 @@
 //   x + conv(y)                 the sum is a post-operation of the convolution, in x's memory if x ends there
 //   norm(x + row)               GroupNorm adds the row itself
 //   q, k, v of one input        one product with the three weights side by side
+//   conv(upsample(x))           four small convolutions (upsampled_step.h)
 //   to_tokens, from_tokens      nothing: in channels-last memory both are the same bytes
 #pragma once
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "langevin/kernels/threads.h"
 #include "langevin/runtime/lowering.h"
 
 namespace langevin::runtime {
@@ -16,6 +17,7 @@ Plan::Plan(const Graph& graph, Type type, Conditioning& conditioning, Weights& w
     : type_(type),
       conditioning_(conditioning),
       batch_(graph.nodes[static_cast<size_t>(graph.image)].shape.at(0)),
+      threads_(max_threads()),
       output_shape_(graph.nodes[static_cast<size_t>(graph.output)].shape),
       engine_(dnnl::engine::kind::cpu, 0),
       stream_(engine_) {
@@ -68,6 +70,8 @@ void Plan::share_memory() {
 
 void Plan::run(const float* image, const std::vector<double>& t, const std::vector<int64_t>& labels,
                float* output) {
+  check(max_threads() == threads_, "Plan", "was made for {} threads and is run with {}", threads_,
+        max_threads());
   const int64_t width = conditioning_.width();
   const auto label = [&](size_t i) { return labels.empty() ? int64_t{-1} : labels[i]; };
   bool one_row = true;

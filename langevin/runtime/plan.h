@@ -13,7 +13,7 @@ namespace langevin::runtime {
 class Plan {
  public:
   /// `graph` is recorded for the batch. `weights` and `conditioning` are shared by an engine's plans and must
-  /// outlive them. The number of threads is OpenMP's at this moment and must be the same in run().
+  /// outlive them. The number of threads is OpenMP's at this moment, and must be the same whenever it runs.
   Plan(const Graph& graph, Type type, Conditioning& conditioning, Weights& weights);
 
   /// image (N,C,H,W) -> output (N,out,H,W); t and labels (or empty) one a sample. Allocates nothing but what
@@ -33,6 +33,7 @@ class Plan {
   Type type_;
   Conditioning& conditioning_;
   int64_t batch_;
+  int threads_;
   Shape output_shape_;
   dnnl::engine engine_;
   dnnl::stream stream_;

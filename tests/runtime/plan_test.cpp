@@ -1,42 +1,7 @@
 // Networks through the runtime: against the peer's numbers, and what a plan promises about itself.
-#include <cstdlib>
-#include <new>
-
+#include "langevin/kernels/threads.h"
+#include "tests/runtime/allocations.h"
 #include "tests/runtime/support.h"
-
-namespace {
-
-// What this program allocates with new, oneDNN included.
-struct Allocations {
-  bool counting = false;
-  size_t count = 0, largest = 0;
-};
-Allocations allocations;
-
-void* allocate(size_t bytes, size_t alignment) {
-  if (allocations.counting) {
-    ++allocations.count;
-    allocations.largest = std::max(allocations.largest, bytes);
-  }
-  void* p = std::aligned_alloc(alignment, (bytes + alignment - 1) / alignment * alignment);
-  if (p == nullptr) throw std::bad_alloc();
-  return p;
-}
-
-}  // namespace
-
-void* operator new(size_t bytes) { return allocate(bytes, 16); }
-void* operator new[](size_t bytes) { return allocate(bytes, 16); }
-void* operator new(size_t bytes, std::align_val_t a) { return allocate(bytes, static_cast<size_t>(a)); }
-void* operator new[](size_t bytes, std::align_val_t a) { return allocate(bytes, static_cast<size_t>(a)); }
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete[](void* p) noexcept { std::free(p); }
-void operator delete(void* p, size_t) noexcept { std::free(p); }
-void operator delete[](void* p, size_t) noexcept { std::free(p); }
-void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
-void operator delete[](void* p, std::align_val_t) noexcept { std::free(p); }
-void operator delete(void* p, size_t, std::align_val_t) noexcept { std::free(p); }
-void operator delete[](void* p, size_t, std::align_val_t) noexcept { std::free(p); }
 
 namespace langevin {
 namespace {
@@ -104,18 +69,20 @@ TEST(Plan, EveryLargeValueHasItsPlaceBeforeTheFirstCall) {
   auto network = test::make_network(config);
   const Shape shape = nn::input_shape(config, 4);
   const HostArrayF x = noise(shape);
+  const runtime::ThreadLimit limit(network.threads());
   runtime::Plan& plan = network.plan(shape);
   HostArrayF out(plan.output_shape());
   const std::vector<double> t(4, 10.0);
   plan.run(x.data().data(), t, {}, out.data().data());  // computes the row of t = 10
   const void* arena = plan.buffers().arena();
-  allocations = {true, 0, 0};
+  test::allocations() = {true, 0, 0};
   for (int i = 0; i < 3; ++i) plan.run(x.data().data(), t, {}, out.data().data());
-  allocations.counting = false;
+  const test::Allocations counted = test::allocations();
+  test::allocations().counting = false;
   EXPECT_EQ(plan.buffers().arena(), arena);
   // oneDNN makes a table of a primitive's arguments at each call: some hundred bytes.
-  RecordProperty("largest", static_cast<int>(allocations.largest));
-  EXPECT_LE(allocations.largest, 1024U);
+  RecordProperty("largest", static_cast<int>(counted.largest));
+  EXPECT_LE(counted.largest, 1024U);
 }
 
 TEST(Plan, NothingIsReorderedBetweenConvolutions) {
@@ -123,6 +90,7 @@ TEST(Plan, NothingIsReorderedBetweenConvolutions) {
   auto network = test::make_network(config);
   const Shape shape = nn::input_shape(config, 2);
   const HostArrayF x = noise(shape);
+  const runtime::ThreadLimit limit(network.threads());
   runtime::Plan& plan = network.plan(shape);
   HostArrayF out(plan.output_shape());
   plan.run(x.data().data(), {1.0, 1.0}, {}, out.data().data());
