@@ -9,7 +9,7 @@
 namespace langevin::runtime {
 namespace {
 
-constexpr int64_t kCachedBytes = 1 << 20;  // of one activation: with its neighbours it stays in a core's L2
+constexpr int64_t kCachedBytes = 1 << 20;  // of one activation, a core: with its neighbours it stays in L2
 
 }  // namespace
 
@@ -46,7 +46,7 @@ void Plan::choose_chunks(const Graph& graph) {
   }
   for (size_t i = 0; i < steps_.size(); ++i) {
     const int64_t bytes = steps_[i]->positions * widest[steps_[i]->positions] * size_of(type_);
-    int64_t chunk = std::clamp<int64_t>(kCachedBytes / std::max<int64_t>(1, bytes), 1, batch_);
+    int64_t chunk = std::clamp<int64_t>(kCachedBytes * threads_ / std::max<int64_t>(1, bytes), 1, batch_);
     while (batch_ % chunk != 0) --chunk;
     steps_[i]->chunk = chunk;
     const int step = static_cast<int>(i);
