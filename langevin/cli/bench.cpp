@@ -1,9 +1,12 @@
-// langevin bench: measures training, sampling and the machine itself. The measuring is the libtorch wing's.
+// langevin bench: measures training, sampling, policies and the machine itself. Training is measured by the
+// libtorch wing.
+#include "langevin/runtime/bench.h"
 #include "langevin/cli/bench_policy.h"
 #include "langevin/cli/command.h"
 #include "langevin/cli/wing.h"
 #include "langevin/core/signals.h"
 #include "langevin/model/recipe.h"
+#include "langevin/runtime/roofline.h"
 
 namespace langevin::cli {
 namespace {
@@ -13,6 +16,7 @@ constexpr const char* kExamples =
     "  langevin bench train --preset ddpm-cifar10 --precision bf16\n"
     "  langevin bench sample --preset small --batch 16\n"
     "  langevin bench policy --precision fp32\n"
+    "  langevin bench sample --backend torch\n"
     "  langevin bench roofline --json\n"
     "`fraction_of_limit` is the share of the machine's convolution rate, measured in the same run; of a "
     "policy, "
@@ -31,11 +35,12 @@ void print_flat(const nlohmann::json& json, const std::string& prefix, std::stri
   }
 }
 
-void declare(CLI::App& app, BenchRequest& o) {
+void declare(CLI::App& app, BenchRequest& o, std::string& backend) {
   app.add_option("what", o.what, "train, sample, policy or roofline")
       ->required()
       ->check(CLI::IsMember({"train", "sample", "policy", "roofline"}));
   app.add_option("--preset", o.preset, "the network measured (default ddpm-cifar10)");
+  app.add_option("--backend", backend, "of sample and policy: auto (default), runtime or torch");
   app.add_option("--batch", o.batch, "images a step or call; 0: 16")->check(CLI::Range(0, 65536));
   app.add_option("--size", o.size, "height and width; 0: the preset's")->check(CLI::Range(0, 4096));
   app.add_option("--channels", o.channels, "channels of the pictures (default 3)")->check(CLI::Range(1, 64));
@@ -60,26 +65,49 @@ BackendOptions policy_backend(const BenchRequest& o, const std::string& name) {
   return backend;
 }
 
+SampleBench runtime_bench(const BenchRequest& o) {
+  SampleBench b;
+  b.preset = o.preset;
+  b.precision = o.precision;
+  b.batch = o.batch > 0 ? o.batch : b.batch;
+  b.size = o.size;
+  b.channels = o.channels;
+  b.steps = o.steps > 0 ? o.steps : b.steps;
+  b.threads = o.threads;
+  b.seconds = o.seconds;
+  return b;
+}
+
+nlohmann::json measure(const BenchRequest& o, const std::string& backend, Console& console) {
+  const StopSignal stop;
+  if (o.what == "policy") return bench_policy(policy_backend(o, backend), o.seconds, console, stop);
+  if (o.what == "roofline") return to_json(measure_roofline(static_cast<int>(o.threads)));
+  const bool runtime = backend == "runtime" || (backend == "auto" && o.device != "cuda");
+  if (o.what == "sample" && runtime) return bench_runtime(runtime_bench(o), console, stop);
+  return torch_wing("auto").bench(o, console, stop);
+}
+
 }  // namespace
 
 void bench_verb(const Arguments& arguments) {
   BenchRequest o;
   CommonOptions common;
-  std::string backend = "auto";
   CLI::App app("Measure: train, sample, policy (one call) or roofline (the machine's own limits).",
                "langevin bench");
-  declare(app, o);
-  app.add_option("--backend", backend, "policy: the engine that is called, as of langevin forward");
+  std::string backend = "auto";
+  declare(app, o, backend);
   add_common(app, common);
   app.footer(kExamples);
   if (!parse(app, arguments)) return;
   preset(o.preset);  // an unknown name is an error before libtorch is loaded
 
   Console console(common.level());
-  const StopSignal stop;
-  const nlohmann::json result = o.what == "policy"
-                                    ? bench_policy(policy_backend(o, backend), o.seconds, console, stop)
-                                    : torch_wing("auto").bench(o, console, stop);
+  BackendOptions known;
+  known.backend = backend;
+  check_backend(known);
+  if (backend == "runtime" && (o.what == "train" || o.device == "cuda"))
+    fail_usage("--backend runtime samples on the CPU; training and GPUs are measured with --backend torch");
+  const nlohmann::json result = measure(o, backend, console);
   if (common.json) return print_json(result);
   std::string text;
   print_flat(result, "", text);

@@ -118,7 +118,7 @@ nlohmann::json bench_policy(const BackendOptions& backend, double seconds, Conso
     console.info(fmt::format("measuring {}", policy.name));
     const nn::CostInterpreter cost = nn::cost_of(policy.config);
     const Scratch scratch;
-    const auto engine = open_engine(make_model(policy.config, cost, scratch.file()), backend);
+    const auto engine = open_engine(make_model(policy.config, cost, scratch.file()), backend, console);
     const auto times =
         time_calls(*engine, policy.config, seconds / static_cast<double>(networks.size()), stop);
     const auto weight_bytes =

@@ -2,11 +2,34 @@
 
 #include "langevin/cli/wing.h"
 #include "langevin/core/names.h"
+#include "langevin/runtime/engine.h"
+#include "langevin/runtime/network.h"
+#include "langevin/runtime/recorder.h"
 
 namespace langevin::cli {
+namespace {
+
+/// Whether libtorch has a GPU to compute with. It is loaded only where the driver says there may be one.
+bool has_gpu() {
+  std::error_code ignored;
+  if (!std::filesystem::exists("/dev/nvidiactl", ignored) || !has_torch_wing()) return false;
+  try {
+    return torch_wing("auto").has_cuda();
+  } catch (const Error&) {
+    return false;  // a wing that does not load helps nobody: --backend torch says why
+  }
+}
+
+bool wants_torch(const BackendOptions& o, const nn::NetworkConfig& network) {
+  if (o.backend != "auto") return o.backend == "torch";
+  if (!runtime::can_record(network)) return true;
+  return o.engine.device == "cuda" || (o.engine.device == "auto" && has_gpu());
+}
+
+}  // namespace
 
 void add_backend(CLI::App& app, BackendOptions& o) {
-  app.add_option("--backend", o.backend, "auto or torch");
+  app.add_option("--backend", o.backend, "auto (default), runtime (CPU, without libtorch) or torch");
   app.add_option("--device", o.engine.device, "auto (default), cpu or cuda")
       ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
   app.add_option("--precision", o.engine.precision, "fp32 (default) or bf16")
@@ -15,15 +38,19 @@ void add_backend(CLI::App& app, BackendOptions& o) {
 }
 
 void check_backend(const BackendOptions& o) {
-  if (o.backend == "runtime") fail_usage("--backend: built without runtime; use auto or torch");
-  if (o.backend != "auto" && o.backend != "torch") {
-    fail_usage("--backend: {}", unknown_name("backend", o.backend, {"auto", "torch"}));
+  if (o.backend != "auto" && o.backend != "runtime" && o.backend != "torch") {
+    fail_usage("--backend: {}", unknown_name("backend", o.backend, {"auto", "runtime", "torch"}));
   }
+  if (o.backend == "runtime" && o.engine.device == "cuda")
+    fail_usage("--backend runtime computes on the CPU; use --backend torch for --device cuda");
 }
 
-std::unique_ptr<Engine> open_engine(ModelFile model, const BackendOptions& o) {
+std::unique_ptr<Engine> open_engine(ModelFile model, const BackendOptions& o, Console& console) {
   check_backend(o);
-  return torch_wing("auto").open_engine(std::move(model), o.engine);
+  if (wants_torch(o, model.spec.network)) return torch_wing("auto").open_engine(std::move(model), o.engine);
+  const std::string slow = runtime::slow_processor();
+  if (!slow.empty()) console.warn(slow + (has_torch_wing() ? "; --backend torch may be faster" : ""));
+  return open_runtime_engine(std::move(model), o.engine);
 }
 
 }  // namespace langevin::cli

@@ -148,7 +148,7 @@ void forward_verb(const Arguments& arguments) {
   const std::vector<double> t = per_sample(in, "timestep", sample.batch());
   const Cond<HostArrayF> cond{read_labels(in, model.spec, sample.batch()), read_global_cond(in, model.spec)};
 
-  const auto engine = open_engine(std::move(model), o.backend);
+  const auto engine = open_engine(std::move(model), o.backend, console);
   HostArrayF output = engine->forward(sample, t, cond);
   if (output.shape().size() == 3) output = transposed(output);
   write_safetensors(o.out, {{"output", DType::f32, output.shape(), std::as_bytes(output.data())}}, {});

@@ -317,7 +317,7 @@ void sample_verb(const Arguments& arguments) {
   const ModelSpec spec = model.spec;
   const SamplePlan plan = make_plan(o, model);
   Outputs out = open_outputs(o, plan, spec);
-  const auto engine = open_engine(std::move(model), o.backend);
+  const auto engine = open_engine(std::move(model), o.backend, console);
   const auto start = std::chrono::steady_clock::now();
   run(plan, spec, *engine, !o.grid.empty(), out, console, stop);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -1,11 +1,14 @@
 // The inner side of the door: compiled into liblangevin_torch.so.
 #include "langevin/cli/wing.h"
+#include "langevin/torch/device.h"
 #include "langevin/torch/engine.h"
 
 namespace langevin {
 namespace {
 
-constexpr TorchWing wing{TorchWing::current, open_torch_engine, train, bench};
+bool has_cuda() { return at::hasCUDA(); }
+
+constexpr TorchWing wing{TorchWing::current, open_torch_engine, train, bench, has_cuda};
 
 }  // namespace
 }  // namespace langevin

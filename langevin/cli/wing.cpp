@@ -43,7 +43,7 @@ void choose_capability(const std::string& capability) {
   choose_blas_kernels(wanted);
 }
 
-/// Beside the command, or in the lib folder next to its bin.
+/// Beside the command, or in the lib folder next to its bin; empty: in neither.
 fs::path find_library() {
   std::error_code error;
   const fs::path self = fs::read_symlink("/proc/self/exe", error);
@@ -51,16 +51,17 @@ fs::path find_library() {
   const fs::path beside = self.parent_path() / kLibrary;
   if (fs::exists(beside, error)) return beside;
   const fs::path installed = self.parent_path().parent_path() / "lib" / kLibrary;
-  if (fs::exists(installed, error)) return installed;
-  fail(
-      "built without libtorch: {} is absent, and training and sampling need it; install libtorch-dev and "
-      "build with "
-      "-DLANGEVIN_TORCH=ON",
-      beside.string());
+  return fs::exists(installed, error) ? installed : fs::path();
 }
 
 const TorchWing& load(const std::string& capability) {
   const fs::path path = find_library();
+  if (path.empty()) {
+    fail(
+        "built without libtorch: {} is absent, and training and GPUs need it; install libtorch-dev and build "
+        "with -DLANGEVIN_TORCH=ON",
+        kLibrary);
+  }
   choose_capability(capability);
   void* library = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (library == nullptr) {
@@ -77,6 +78,8 @@ const TorchWing& load(const std::string& capability) {
 }
 
 }  // namespace
+
+bool has_torch_wing() { return !find_library().empty(); }
 
 std::string resolve_capability(const std::string& capability) {
   if (capability != "auto") return capability;

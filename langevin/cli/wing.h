@@ -23,7 +23,11 @@ struct TorchWing {
   TrainResult (*train)(const TrainJob& job, const std::filesystem::path& run, bool resume, Console& console,
                        const StopSignal& stop) = nullptr;
   nlohmann::json (*bench)(const BenchRequest& request, Console& console, const StopSignal& stop) = nullptr;
+  bool (*has_cuda)() = nullptr;  // a GPU that this libtorch can compute on
 };
+
+/// Whether the wing lies where it would be loaded from.
+bool has_torch_wing();
 
 /// Loads the wing, once a process. `capability` is what vector instructions libtorch may use: auto (the best
 /// this processor has), default, avx2 or avx512; it counts only in the first call, and a value that the user

@@ -58,6 +58,26 @@ struct Rows {
   int64_t size;
 };
 
+// The forward call's workspace: rows of pivot, a and b for each slot, lanes for each thread, sums for each
+// chunk.
+struct ForwardLayout {
+  int64_t slots = 0, threads = 0;
+  int64_t floats(const Cut& cut) const { return (3 * slots + 2 * threads) * cut.period; }
+  int64_t doubles(const GroupNormShape& s, const Cut& cut) const { return s.n * cut.chunks * 2 * s.groups; }
+  // Sums first: doubles need the better alignment.
+  int64_t bytes(const GroupNormShape& s, const Cut& cut) const {
+    return 8 * doubles(s, cut) + 4 * floats(cut);
+  }
+};
+
+// `count` rows of `size` in memory that somebody else keeps.
+template <class V>
+struct RowView {
+  V* operator[](int64_t row) const { return data + row * size; }
+  V* data;
+  int64_t size;
+};
+
 // One sample's modulation, as z = h * gain[c] + shift[c].
 struct Modulation {
   const float* scale = nullptr;
@@ -133,31 +153,38 @@ rows::Chunk chunk_of(const GroupNormShape& s, const Cut& cut, int64_t chunk) {
 template <class T>
 class Forward {
  public:
-  Forward(const GroupNormShape& s, const Cut& cut, const GroupNormForward<T>& arrays, int64_t slots,
-          int threads)
-      : s_(s),
-        cut_(cut),
-        arrays_(arrays),
-        pivot_(slots, cut.period),
-        a_(slots, cut.period),
-        b_(slots, cut.period),
-        lanes_(threads, 2 * cut.period),
-        sums_(s.n * cut.chunks, 2 * s.groups) {}
+  Forward(const GroupNormShape& s, const Cut& cut, const GroupNormForward<T>& arrays,
+          const ForwardLayout& layout, void* workspace)
+      : s_(s), cut_(cut), arrays_(arrays) {
+    sums_ = {static_cast<double*>(workspace), 2 * s.groups};
+    auto* rows = reinterpret_cast<float*>(sums_.data + layout.doubles(s, cut));
+    const int64_t slot_rows = layout.slots * cut.period;
+    pivot_ = {rows, cut.period};
+    a_ = {rows + slot_rows, cut.period};
+    b_ = {rows + 2 * slot_rows, cut.period};
+    lanes_ = {rows + 3 * slot_rows, 2 * cut.period};
+  }
 
   // The pivot near the group's mean: variance is summed about it, so that a large mean does not swamp it. It
   // has the precision of x, so that the differences of bf16 values are exact.
   void prepare(int64_t n, int64_t slot) {
     constexpr int64_t kProbes = 4;
     const T* x = arrays_.x + n * s_.hw * s_.c;
+    const float* added = added_row(n);
     float* pivot = pivot_[slot];
     for (int64_t g = 0; g < s_.groups; ++g) {
+      const int64_t first = g * cut_.group_size;
       double sum = 0;
       for (int64_t probe = 0; probe < kProbes; ++probe) {
-        const T* at = x + probe * s_.hw / kProbes * s_.c + g * cut_.group_size;
+        const T* at = x + probe * s_.hw / kProbes * s_.c + first;
         for (int64_t c = 0; c < cut_.group_size; ++c) sum += static_cast<double>(to_float(at[c]));
       }
+      for (int64_t c = 0; added != nullptr && c < cut_.group_size; ++c)
+        sum += static_cast<double>(kProbes) * static_cast<double>(added[first + c]);
       const T mean = rounded<T>(static_cast<float>(sum / static_cast<double>(kProbes * cut_.group_size)));
-      std::fill_n(pivot + g * cut_.group_size, cut_.group_size, to_float(mean));
+      std::fill_n(pivot + first, cut_.group_size, to_float(mean));
+      // (x + added) - pivot = x - (pivot - added)
+      for (int64_t c = first; added != nullptr && c < first + cut_.group_size; ++c) pivot[c] -= added[c];
     }
     repeat_row(pivot, s_.c, cut_.period);
   }
@@ -186,6 +213,7 @@ class Forward {
   void settle(int64_t n, int64_t slot) {
     const double count = static_cast<double>(s_.hw) * static_cast<double>(cut_.group_size);
     const Modulation modulation = modulation_of(arrays_, n);
+    const float* added = added_row(n);
     for (int64_t g = 0; g < s_.groups; ++g) {
       double s1 = 0;
       double s2 = 0;
@@ -194,7 +222,8 @@ class Forward {
         s2 += sums_[n * cut_.chunks + k][2 * g + 1];
       }
       const double offset = s1 / count;
-      const double mean = static_cast<double>(pivot_[slot][g * cut_.group_size]) + offset;
+      const int64_t first = g * cut_.group_size;
+      const double mean = static_cast<double>(pivot_[slot][first]) + value_or(added, first, 0) + offset;
       const double spread = s2 / count - offset * offset;
       const double variance = spread < 0 ? 0 : spread;  // keeps NaN
       const double rstd = 1 / std::sqrt(variance + static_cast<double>(s_.eps));
@@ -205,7 +234,8 @@ class Forward {
         const double gain = modulation.gain(c);
         a_[slot][c] = coefficient(slope * gain);
         b_[slot][c] =
-            coefficient((value_or(arrays_.beta, c, 0) - mean * slope) * gain + modulation.offset(c));
+            coefficient((value_or(arrays_.beta, c, 0) + (value_or(added, c, 0) - mean) * slope) * gain +
+                        modulation.offset(c));
       }
     }
     repeat_row(a_[slot], s_.c, cut_.period);
@@ -222,13 +252,16 @@ class Forward {
   P* at(P* base, int64_t n, int64_t chunk) const {
     return base + (n * s_.hw + chunk * cut_.chunk_hw) * s_.c;
   }
+  const float* added_row(int64_t n) const {
+    return arrays_.added == nullptr ? nullptr : arrays_.added + n * arrays_.added_stride;
+  }
 
   const GroupNormShape& s_;
   const Cut& cut_;
   const GroupNormForward<T>& arrays_;
-  Rows<float> pivot_, a_, b_;  // one row a slot
-  Rows<float> lanes_;          // one row a thread
-  Rows<double> sums_;          // a row a chunk: (sum, sum of squares) of every group
+  RowView<float> pivot_{}, a_{}, b_{};  // one row a slot
+  RowView<float> lanes_{};              // one row a thread
+  RowView<double> sums_{};              // a row a chunk: (sum, sum of squares) of every group
 };
 
 template <class T>
@@ -354,6 +387,11 @@ class Backward {
   Rows<float> samples_;               // a row a sample: its shares of dbeta, then of dgamma
 };
 
+ForwardLayout forward_layout(const GroupNormShape& s, const Cut& cut) {
+  const int threads = threads_for(s.n * s.hw * s.c);
+  return {prefer_sample_a_thread(s, cut, threads) ? threads : s.n, threads};
+}
+
 template <class T>
 void forward(const GroupNormShape& s, const GroupNormForward<T>& arrays) {
   check_shape(s, "group_norm_silu");
@@ -361,7 +399,11 @@ void forward(const GroupNormShape& s, const GroupNormForward<T>& arrays) {
   const Cut cut = cut_up(s);
   const int threads = threads_for(s.n * s.hw * s.c);
   const bool alone = prefer_sample_a_thread(s, cut, threads);
-  Forward<T> pass(s, cut, arrays, alone ? threads : s.n, threads);
+  const ForwardLayout layout = forward_layout(s, cut);
+  std::unique_ptr<double[]> own;
+  if (arrays.workspace == nullptr)
+    own = std::make_unique_for_overwrite<double[]>(static_cast<size_t>(layout.bytes(s, cut) + 7) / 8);
+  Forward<T> pass(s, cut, arrays, layout, own ? own.get() : arrays.workspace);
   run_phases(pass, s, cut, threads, alone);
 }
 
@@ -383,6 +425,12 @@ void backward(const GroupNormShape& s, const GroupNormBackward<T>& arrays) {
 }
 
 }  // namespace
+
+int64_t group_norm_workspace(const GroupNormShape& shape) {
+  check_shape(shape, "group_norm_workspace");
+  const Cut cut = cut_up(shape);
+  return forward_layout(shape, cut).bytes(shape, cut);
+}
 
 void group_norm_silu(const GroupNormShape& shape, const GroupNormForward<float>& arrays) {
   forward(shape, arrays);

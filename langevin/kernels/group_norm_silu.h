@@ -40,7 +40,13 @@ struct GroupNormForward {
   T* y = nullptr;                 // (n, hw, c)
   float* mean = nullptr;          // (n, groups); null = not wanted
   float* rstd = nullptr;          // (n, groups), 1 / sqrt(variance + eps); null = not wanted
+  const float* added = nullptr;   // (n, c), added to x before all else at no cost; null = 0
+  int64_t added_stride = 0;       // as modulation_stride
+  void* workspace = nullptr;      // group_norm_workspace(shape) bytes on 64; null = allocated by the call
 };
+
+/// Bytes of workspace that a forward call needs with the present number of threads.
+int64_t group_norm_workspace(const GroupNormShape& shape);
 
 /// Backward arrays; the inputs are those of the forward call. Outputs are overwritten, never added to; a null
 /// output is not computed. dx may be dy itself (not x). dscale and dshift need rows of their own:

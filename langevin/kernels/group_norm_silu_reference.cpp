@@ -22,12 +22,25 @@ struct Point {
   double z = 0;
 };
 
+// x of the forward call, with what is added to it.
+template <class T>
+double value_of(const GroupNormShape& s, const GroupNormForward<T>& arrays, int64_t n, int64_t p, int64_t c) {
+  return static_cast<double>(to_float(arrays.x[(n * s.hw + p) * s.c + c])) +
+         at(arrays.added, n * arrays.added_stride + c, 0);
+}
+
+template <class T>
+double value_of(const GroupNormShape& s, const GroupNormBackward<T>& arrays, int64_t n, int64_t p,
+                int64_t c) {
+  return static_cast<double>(to_float(arrays.x[(n * s.hw + p) * s.c + c]));
+}
+
 template <class Arrays>
 Point point(const GroupNormShape& s, const Arrays& arrays, int64_t n, int64_t p, int64_t c, double mean,
             double rstd) {
   const int64_t row = n * arrays.modulation_stride + c;
   Point out;
-  out.xhat = (static_cast<double>(to_float(arrays.x[(n * s.hw + p) * s.c + c])) - mean) * rstd;
+  out.xhat = (value_of(s, arrays, n, p, c) - mean) * rstd;
   out.h = out.xhat * at(arrays.gamma, c, 1) + at(arrays.beta, c, 0);
   out.z = out.h * (1 + at(arrays.scale, row, 0)) + at(arrays.shift, row, 0);
   return out;
@@ -43,9 +56,7 @@ void forward(const GroupNormShape& s, const GroupNormForward<T>& arrays) {
     for (int64_t g = 0; g < s.groups; ++g) {
       double mean = 0;
       double variance = 0;
-      const auto x = [&](int64_t p, int64_t i) {
-        return static_cast<double>(to_float(arrays.x[(n * s.hw + p) * s.c + g * size + i]));
-      };
+      const auto x = [&](int64_t p, int64_t i) { return value_of(s, arrays, n, p, g * size + i); };
       for (int64_t p = 0; p < s.hw; ++p)
         for (int64_t i = 0; i < size; ++i) mean += x(p, i) / count;
       for (int64_t p = 0; p < s.hw; ++p)

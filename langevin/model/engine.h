@@ -40,6 +40,12 @@ class Engine {
   virtual HostArrayF sample(const SampleRequest& request, const Observer<HostArrayF>& observer) = 0;
 };
 
+/// What every backend refuses before it computes; Error names the expectation and what was given.
+void check_labels(const ModelSpec& spec, const std::vector<int64_t>& labels, int64_t batch);
+void check_forward(const ModelSpec& spec, const HostArrayF& x, const std::vector<double>& t,
+                   const Cond<HostArrayF>& cond);
+void check_request(const ModelSpec& spec, const SampleRequest& request);
+
 struct EngineOptions {
   std::string device = "auto";     // auto | cpu | cuda
   std::string precision = "fp32";  // fp32 | bf16

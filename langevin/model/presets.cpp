@@ -15,9 +15,9 @@ Recipe tiny() {
   return r;
 }
 
-/// Minutes on a laptop's processor for pictures of about 32 x 32: a network of a million parameters that sees a hundred
-/// images and more a second, v-prediction on a cosine schedule, and a learning rate that falls to zero over the time
-/// given, so that a short run ends settled.
+/// Minutes on a laptop's processor for pictures of about 32 x 32: a network of a million parameters that sees
+/// a hundred images and more a second, v-prediction on a cosine schedule, and a learning rate that falls to
+/// zero over the time given, so that a short run ends settled.
 Recipe small() {
   Recipe r;
   r.preset = "small";

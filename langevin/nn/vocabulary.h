@@ -81,16 +81,12 @@ struct Inputs {
   const V* global_cond = nullptr;   // (N,D), what the whole sample is conditioned on: observations
 };
 
-/// The words. `Value` is cheap to copy (a handle).
+/// The words of networks for pictures. `Value` is cheap to copy (a handle).
 template <class B>
-concept Interpreter = requires(B b, typename B::Value v, std::string_view name, int64_t n) {
+concept ImageInterpreter = requires(B b, typename B::Value v, std::string_view name, int64_t n) {
   b.scope(name);  // RAII: names within nest
   { b.shape(v) } -> std::convertible_to<Shape>;
-  { b.conv2d(v, name, Conv2d{}) } -> std::same_as<typename B::Value>;  // weight (O,I,k,k), bias (O)
-  { b.conv1d(v, name, Conv1d{}) } -> std::same_as<typename B::Value>;  // weight (O,I,k), bias (O)
-  {
-    b.conv_transpose1d(v, name, ConvTranspose1d{})
-    } -> std::same_as<typename B::Value>;                                     // weight (I,O,k), bias (O)
+  { b.conv2d(v, name, Conv2d{}) } -> std::same_as<typename B::Value>;         // weight (O,I,k,k), bias (O)
   { b.linear(v, name, Linear{}) } -> std::same_as<typename B::Value>;         // weight (O,I), bias (O)
   { b.group_norm(v, name, GroupNorm{}) } -> std::same_as<typename B::Value>;  // (N,C,...); weight, bias (C)
   {
@@ -101,12 +97,10 @@ concept Interpreter = requires(B b, typename B::Value v, std::string_view name, 
     } -> std::same_as<typename B::Value>;  // ids (N) -> (N, dim); weight (num, dim)
   { b.timestep_embedding(v, TimestepEmbedding{}) } -> std::same_as<typename B::Value>;
   { b.silu(v) } -> std::same_as<typename B::Value>;  // x sigmoid(x)
-  { b.mish(v) } -> std::same_as<typename B::Value>;  // x tanh(ln(1 + e^x))
   { b.dropout(v, 0.1) } -> std::same_as<typename B::Value>;
   { b.affine(v, 2.0, -1.0) } -> std::same_as<typename B::Value>;  // a x + b
   { b.add(v, v) } -> std::same_as<typename B::Value>;
   { b.add_channels(v, v) } -> std::same_as<typename B::Value>;         // (N,C,...) + (N,C)
-  { b.film(v, v) } -> std::same_as<typename B::Value>;                 // scale x + bias; (N,C,...), (N,2C)
   { b.concat(v, v) } -> std::same_as<typename B::Value>;               // (N,C,...), along C
   { b.upsample_nearest(v, n, n) } -> std::same_as<typename B::Value>;  // to (H,W)
   { b.to_tokens(v) } -> std::same_as<typename B::Value>;               // (N,C,H,W) -> (N,HW,C)
@@ -114,6 +108,17 @@ concept Interpreter = requires(B b, typename B::Value v, std::string_view name, 
   {
     b.attention(v, v, v, n)
     } -> std::same_as<typename B::Value>;  // q,k,v (N,L,C), heads; softmax(qk^T/sqrt(d))v
+};
+
+/// All words: those of sequences too.
+template <class B>
+concept Interpreter = ImageInterpreter<B> && requires(B b, typename B::Value v, std::string_view name) {
+  { b.conv1d(v, name, Conv1d{}) } -> std::same_as<typename B::Value>;  // weight (O,I,k), bias (O)
+  {
+    b.conv_transpose1d(v, name, ConvTranspose1d{})
+    } -> std::same_as<typename B::Value>;               // weight (I,O,k), bias (O)
+  { b.mish(v) } -> std::same_as<typename B::Value>;     // x tanh(ln(1 + e^x))
+  { b.film(v, v) } -> std::same_as<typename B::Value>;  // scale x + bias; (N,C,...), (N,2C)
 };
 
 /// f(b, inputs...) as one unit. An interpreter that trains may drop the values inside and compute them again

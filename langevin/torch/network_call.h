@@ -1,7 +1,7 @@
-// A TorchNetwork behind the two function types that samplers and trainers know (diffusion/denoiser.h).
+// A TorchNetwork behind the function types that samplers know (diffusion/denoiser.h, model/sampling.h).
 #pragma once
 
-#include "langevin/diffusion/denoiser.h"
+#include "langevin/model/sampling.h"
 #include "langevin/torch/interpreter.h"
 #include "langevin/torch/torch_array.h"
 
@@ -14,10 +14,13 @@ at::Tensor label_tensor(const std::vector<int64_t>& labels, at::Device device);
 /// The same conditions, on the device.
 Cond<TorchArray> to_torch(const Cond<HostArrayF>& cond, at::Device device);
 
-/// `network` as a Network<TorchArray>, without gradients. With guidance != 1 and labels given, one call over
-/// both halves of a batch of 2 B is combined as unconditional + guidance (conditional - unconditional): Ho &
-/// Salimans 2207.12598, eq. 6. The network must outlive the result. A class-conditional network called
-/// without labels gets `null_label`.
+/// For batches of twice the size (model/sampling.h).
+TorchArray stack(const TorchArray& x, const TorchArray& y);
+TorchArray samples(const TorchArray& x, int64_t first, int64_t count);
+
+/// `network` without gradients, as model/sampling.h wants it. It must outlive the results.
+NetworkCall<TorchArray> network_call(TorchNetwork& network);
+SamplingBackend<TorchArray> sampling_backend(TorchNetwork& network);
 Network<TorchArray> sampling_network(TorchNetwork& network, double guidance, int64_t null_label);
 
 }  // namespace langevin

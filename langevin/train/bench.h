@@ -21,7 +21,7 @@ struct BenchRequest {
   int64_t steps = 0;  // sampler steps a measurement; 0: 5
   int64_t threads = 0;
   bool recompute = false;  // train: as langevin train --recompute
-  double seconds = 20;  // of measuring
+  double seconds = 20;     // of measuring
 };
 
 /// {"images_per_second", "gflops", "limit_gflops", "fraction_of_limit", "batch", "precision", ...}; medians

@@ -2,8 +2,9 @@
 #pragma once
 
 #include <filesystem>
-#include <memory>
+#include <optional>
 
+#include "langevin/core/signals.h"
 #include "langevin/io/image.h"
 #include "langevin/model/recipe.h"
 #include "langevin/torch/interpreter.h"
@@ -14,8 +15,8 @@ class Preview {
  public:
   Preview(const Recipe& recipe, const ModelSpec& spec, at::Device device);
   /// Samples recipe.sample_count pictures, classes in turn, always from the same noise. `ema` is the flat
-  /// buffer.
-  Image draw(const at::Tensor& ema);
+  /// buffer. Nothing if `stop` came meanwhile.
+  std::optional<Image> draw(const at::Tensor& ema, const StopSignal& stop);
 
  private:
   Recipe recipe_;

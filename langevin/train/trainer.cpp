@@ -341,7 +341,9 @@ class Trainer {
 
   void preview() {
     if (!preview_) preview_.emplace(job_.recipe, spec_, device_);
-    const Image grid = preview_->draw(optimizer_->ema());
+    const std::optional<Image> drawn = preview_->draw(optimizer_->ema(), stop_);
+    if (!drawn) return;  // the run ends at once; a resumed one draws again
+    const Image& grid = *drawn;
     const auto png = encode_png(grid, {{"step", std::to_string(state_.step)}});
     write_file(run_ / "samples" / fmt::format("step-{:010d}.png", state_.step), png);
     log_->image(state_.step, grid.width, grid.height, grid.channels, png);

@@ -6,6 +6,9 @@
 
 #include "langevin/io/png.h"
 #include "langevin/io/safetensors.h"
+#include "langevin/model/model_file.h"
+#include "langevin/model/recipe.h"
+#include "langevin/nn/cost.h"
 #include "tests/cli/command_line.h"
 
 namespace langevin::testing {
@@ -205,8 +208,8 @@ class SampleUsage : public CommandLine {};
 TEST_F(SampleUsage, MistakesWithoutAModel) {
   expect_error({"sample", path("none"), "--out", path("o")}, 1, {path("none"), "no such model"});
   expect_error({"sample", digits(), "--out", path("o")}, 1, {"holds no model"});
-  expect_error({"sample", path("none"), "--out", path("o"), "--backend", "runtime"}, 2,
-               {"built without runtime"});
+  expect_error({"sample", path("none"), "--out", path("o"), "--backend", "runtime", "--device", "cuda"}, 2,
+               {"--backend torch"});
   expect_error({"sample", path("none"), "--out", path("o"), "--backend", "toch"}, 2,
                {"did you mean 'torch'?"});
   expect_error({"sample", path("none"), "--out", path("o"), "--forward"}, 2, {"--animate"});
@@ -226,6 +229,55 @@ TEST_F(SampleUsage, WithoutTheWingItSaysHowToGetIt) {
   EXPECT_EQ(WEXITSTATUS(raw), 1);
   EXPECT_NE(read(path("stderr.txt")).find("built without libtorch"), std::string::npos)
       << read(path("stderr.txt"));
+}
+
+/// The command and the core wing alone, as a build without libtorch installs them, and a model.
+class WithoutLibtorch : public CommandLine {
+ protected:
+  void SetUp() override {
+    CommandLine::SetUp();
+    fs::copy_file(bin(), path("langevin"));
+    fs::copy_file(fs::path(LANGEVIN_BIN) / "liblangevin.so", path("liblangevin.so"));
+    ModelSpec spec;
+    spec.network = make_network(preset("tiny"), 1, 16, 16, 0);
+    nn::CostInterpreter cost;
+    const Shape x = nn::input_shape(spec.network, 1), t{1};
+    nn::apply(cost, spec.network, {x, t, nullptr});
+    std::vector<HostArrayF> values;
+    std::vector<TensorOut> tensors;
+    for (const auto& p : cost.parameters()) values.emplace_back(p.shape, 0.01F);
+    for (size_t i = 0; i < values.size(); ++i) {
+      tensors.push_back({cost.parameters()[i].name, DType::f32, values[i].shape(),
+                         std::as_bytes(std::as_const(values[i]).data())});
+    }
+    write_model(path("m.safetensors"), spec, tensors);
+  }
+  Result run(const std::string& environment, const std::string& more) const {
+    const int raw =
+        std::system((environment + " '" + path("langevin") + "' sample '" + path("m.safetensors") +
+                     "' -n 2 --steps 2 --json --out '" + path("o.npz") + "' " + more + " >'" +
+                     path("stdout.txt") + "' 2>'" + path("stderr.txt") + "'")
+                        .c_str());
+    return {WEXITSTATUS(raw), read(path("stdout.txt")), read(path("stderr.txt"))};
+  }
+};
+
+TEST_F(WithoutLibtorch, ItSamples) {
+  const Result r = run("", "--threads 1");
+  ASSERT_EQ(r.status, 0) << r.err;
+  EXPECT_EQ(r.json().at("engine"), "runtime (cpu, fp32, 1 threads)");
+  EXPECT_TRUE(fs::exists(path("o.npz")));
+  const Result torch = run("", "--force --backend torch");
+  EXPECT_EQ(torch.status, 1);
+  EXPECT_NE(torch.err.find("built without libtorch"), std::string::npos) << torch.err;
+}
+
+TEST_F(WithoutLibtorch, AProcessorWithoutFastCodeIsNamed) {
+  const Result r = run("ONEDNN_MAX_CPU_ISA=SSE41", "--threads 1");
+  ASSERT_EQ(r.status, 0) << r.err;
+#if defined(__x86_64__)
+  EXPECT_NE(r.err.find("warning: this processor has no AVX2"), std::string::npos) << r.err;
+#endif
 }
 
 }  // namespace

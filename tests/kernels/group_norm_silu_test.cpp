@@ -412,5 +412,40 @@ TEST(GroupNormSilu, RefusesWrongSizes) {
   EXPECT_THROW(group_norm_silu({1, 2, 4, 2}, f), Error);
 }
 
+// A row added before the norm, and a workspace that the caller keeps: the plain loops' numbers.
+template <class T>
+void check_added_row(const GroupNormShape& s, int64_t stride, float tolerance) {
+  const auto x = normals<T>(s.n * s.hw * s.c, 1, 0.3F, 1.5F);
+  const auto added = normals<float>(s.n * s.c, 2, 5, 2);
+  std::vector<T> want(x.size()), got(x.size());
+  GroupNormForward<T> a;
+  a.x = x.data();
+  a.added = added.data();
+  a.added_stride = stride;
+  a.y = want.data();
+  reference::group_norm_silu(s, a);
+  a.y = got.data();
+  each_target([&](const std::string& target) {
+    for (const int threads : {1, 3}) {
+      with_threads(threads, [&] {
+        std::vector<double> workspace(static_cast<size_t>(group_norm_workspace(s)) / 8 + 1);
+        a.workspace = workspace.data();
+        group_norm_silu(s, a);
+      });
+      expect_near(got, want, tolerance, tolerance, target);
+    }
+  });
+}
+
+TEST(GroupNormSilu, AddsARowFirst) {
+  for (const GroupNormShape& s :
+       {GroupNormShape{3, 70, 24, 8, 1e-5F}, GroupNormShape{2, 4096, 32, 4, 1e-5F, Activation::none}}) {
+    for (const int64_t stride : {int64_t{0}, s.c}) {
+      check_added_row<float>(s, stride, 2e-5F);
+      check_added_row<BF16>(s, stride, 1e-2F);
+    }
+  }
+}
+
 }  // namespace
 }  // namespace langevin

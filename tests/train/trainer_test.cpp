@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cmath>
+#include <csignal>
 #include <fstream>
 #include <limits>
 
@@ -242,6 +243,21 @@ TEST_F(Training, ResumeRefusesAnotherProcessAndOptimizer) {
     schema.set(change);
     EXPECT_THROW(run("run", job, true), Error) << change;
   }
+}
+
+TEST_F(Training, SampleGridsAreDrawnAtTheEndAndASignalStopsThem) {
+  job_.recipe.sample_count = 4;
+  job_.recipe.sample_steps = 2;
+  run("run", job_);
+  EXPECT_TRUE(fs::exists(folder_ / "run" / "samples" / "step-0000000012.png"));
+  job_.recipe.sample_steps = 1000;
+  job_.recipe.steps = 13;
+  const auto ended = [&] {  // the signal comes before the grid: it is not drawn, all else is saved
+    ::raise(SIGTERM);
+    return run("run", job_, true);
+  }();
+  EXPECT_EQ(ended.steps, 12);
+  EXPECT_FALSE(fs::exists(folder_ / "run" / "samples" / "step-0000000013.png"));
 }
 
 TEST_F(Training, OneProcessAtATimeInARunFolder) {

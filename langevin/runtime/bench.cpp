@@ -1,0 +1,124 @@
+#include "langevin/runtime/bench.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "langevin/model/recipe.h"
+#include "langevin/model/sampling.h"
+#include "langevin/nn/cost.h"
+#include "langevin/runtime/network.h"
+#include "langevin/runtime/roofline.h"
+
+namespace langevin {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+/// Normal weights that keep activations of order one.
+runtime::Weights random_weights(const nn::CostInterpreter& cost) {
+  std::map<std::string, HostArrayF> values;
+  uint64_t index = 0;
+  for (const nn::ParameterSpec& p : cost.parameters()) {
+    HostArrayF array(p.shape);
+    fill_normal(array.data(), NoiseKey{0, index++, Purpose::weight_init, 0});
+    const auto fan_in = static_cast<double>(array.size() / p.shape[0]);
+    const auto scale = static_cast<float>(p.shape.size() > 1 ? 1 / std::sqrt(fan_in) : 0.1);
+    for (float& v : array.data()) v *= scale;
+    values.emplace(p.name, std::move(array));
+  }
+  return runtime::Weights(std::move(values));
+}
+
+/// Seconds of each call of `run` within the time given, the first two left out; sorted.
+template <class F>
+std::vector<double> times(double seconds, const StopSignal& stop, F&& run) {
+  std::vector<double> out;
+  const auto start = Clock::now();
+  for (int i = 0; i < 5 || seconds_since(start) < seconds; ++i) {
+    if (stop.requested()) break;
+    const auto begin = Clock::now();
+    run();
+    if (i >= 2) out.push_back(seconds_since(begin));
+  }
+  check(!out.empty(), "bench", "stopped before anything was measured");
+  std::sort(out.begin(), out.end());
+  return out;
+}
+
+runtime::Type chosen_type(const std::string& precision, const Roofline& roofline) {
+  if (precision != "auto") return runtime::type_from_name(precision);
+  return roofline.conv_bf16 > 1.25 * roofline.conv_fp32 ? runtime::Type::bf16 : runtime::Type::fp32;
+}
+
+}  // namespace
+
+nlohmann::json bench_runtime(const SampleBench& request, Console& console, const StopSignal& stop) {
+  const Recipe recipe = preset(request.preset);
+  const int64_t size = request.size > 0 ? request.size : recipe.image_size > 0 ? recipe.image_size : 32;
+  const auto config = make_network(recipe, request.channels, size, size, 0);
+  const int threads = runtime::resolve_threads(request.threads);
+  const runtime::ThreadLimit limit(threads);
+  console.info("measuring the machine's convolution rate");
+  const Roofline roofline = measure_roofline(threads);
+  console.info(fmt::format("measuring the runtime for {:.0f} s", request.seconds));
+
+  const nn::CostInterpreter cost = nn::cost_of(config);
+  const runtime::Type type = chosen_type(request.precision, roofline);
+  runtime::RuntimeNetwork network(config, random_weights(cost), type, threads);
+  const Shape shape = nn::input_shape(config, request.batch);
+  const HostArrayF x = initial_noise(HostArrayF(shape), 0, 0);
+  const std::vector<double> t(static_cast<size_t>(request.batch), 0.0);
+  const auto calls = times(request.seconds / 2, stop, [&] { network(x, t, {}); });
+
+  const NetworkCall<HostArrayF> call = [&](const HostArrayF& x_t, const std::vector<double>& at,
+                                           const Cond<HostArrayF>& cond) {
+    return network(x_t, at, cond.class_labels);
+  };
+  const Schedule schedule(recipe.schedule);
+  const auto denoiser =
+      make_denoiser(sampling_network<HostArrayF>(call, {}), schedule, prediction_type(recipe.prediction));
+  SamplerConfig sampler;
+  sampler.steps = request.steps;
+  uint64_t seed = 0;
+  const auto runs = times(request.seconds / 2, stop, [&] {
+    run_sampler(sampler, denoiser, schedule, initial_noise(HostArrayF(shape), seed, 0),
+                SampleContext<HostArrayF>{seed, 0, {}, {}});
+    ++seed;
+  });
+
+  const double median = runs[runs.size() / 2], images = static_cast<double>(request.batch) / median;
+  const double a_call = cost.flops() * 1e-9,
+               ceiling = type == runtime::Type::bf16 ? roofline.conv_bf16 : roofline.conv_fp32;
+  const double gflops = images * static_cast<double>(request.steps) * a_call;
+  const double forward = static_cast<double>(request.batch) * a_call / calls[calls.size() / 2];
+  return {{"what", "sample"},
+          {"backend", "runtime"},
+          {"preset", request.preset},
+          {"precision", runtime::to_string(type)},
+          {"device", "cpu"},
+          {"threads", threads},
+          {"batch", request.batch},
+          {"input", to_string(shape)},
+          {"gflop_per_image_and_call", a_call},
+          {"runs", runs.size()},
+          {"seconds_median", median},
+          {"seconds_min", runs.front()},
+          {"seconds_max", runs.back()},
+          {"images_per_second", images},
+          {"calls_per_second", images * static_cast<double>(request.steps)},
+          {"sampler", sampler.name},
+          {"sampler_steps", request.steps},
+          {"gflops", gflops},
+          {"limit_gflops", ceiling},
+          {"fraction_of_limit", gflops / ceiling},
+          {"forward_seconds_median", calls[calls.size() / 2]},
+          {"forward_fraction_of_limit", forward / ceiling},
+          {"roofline", to_json(roofline)}};
+}
+
+}  // namespace langevin

@@ -1,0 +1,54 @@
+#include "langevin/runtime/engine.h"
+
+#include "langevin/model/sampling.h"
+#include "langevin/runtime/network.h"
+
+namespace langevin {
+namespace {
+
+class RuntimeEngine final : public Engine {
+ public:
+  RuntimeEngine(ModelFile model, const EngineOptions& options)
+      : model_(std::move(model)),
+        schedule_(model_.spec.schedule),
+        network_(model_.spec.network, runtime::Weights(model_.file, model_.prefix),
+                 runtime::type_from_name(options.precision), runtime::resolve_threads(options.threads)) {
+    check(options.device != "cuda", "runtime", "computes on the CPU; use --backend torch for a GPU");
+  }
+
+  const ModelSpec& spec() const override { return model_.spec; }
+
+  std::string name() const override {
+    return fmt::format("runtime (cpu, {}, {} threads)", runtime::to_string(network_.type()),
+                       network_.threads());
+  }
+
+  HostArrayF forward(const HostArrayF& x, const std::vector<double>& t,
+                     const Cond<HostArrayF>& cond) override {
+    check_forward(model_.spec, x, t, cond);
+    return network_(x, t, cond.class_labels);
+  }
+
+  HostArrayF sample(const SampleRequest& request, const Observer<HostArrayF>& observer) override {
+    const SamplingBackend<HostArrayF> backend{
+        [this](const HostArrayF& x, const std::vector<double>& t, const Cond<HostArrayF>& cond) {
+          return network_(x, t, cond.class_labels);
+        },
+        [](const Shape& shape) { return HostArrayF(shape); }, [](const HostArrayF& x) { return x; },
+        [](const HostArrayF& x) { return x; }};
+    return sample_request(backend, model_.spec, schedule_, request, observer);
+  }
+
+ private:
+  ModelFile model_;  // before the network, which reads weights from its mapped file
+  Schedule schedule_;
+  runtime::RuntimeNetwork network_;
+};
+
+}  // namespace
+
+std::unique_ptr<Engine> open_runtime_engine(ModelFile model, const EngineOptions& options) {
+  return std::make_unique<RuntimeEngine>(std::move(model), options);
+}
+
+}  // namespace langevin

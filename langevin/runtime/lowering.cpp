@@ -1,0 +1,306 @@
+#include "langevin/runtime/lowering.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "langevin/runtime/attention_step.h"
+#include "langevin/runtime/norm_step.h"
+#include "langevin/runtime/plain_steps.h"
+#include "langevin/runtime/product_step.h"
+#include "langevin/runtime/upsampled_step.h"
+
+namespace langevin::runtime {
+namespace {
+
+class Lowering {
+ public:
+  Lowering(const Graph& graph, const Conditioning& conditioning, Type type, Buffers& buffers)
+      : graph_(graph),
+        conditioning_(conditioning),
+        type_(type),
+        buffers_(buffers),
+        trunk_(graph.from_image()),
+        uses_(graph.nodes.size(), 0),
+        same_as_(graph.nodes.size(), -1),
+        buffer_(graph.nodes.size(), -1) {
+    for (const Node& n : graph.nodes)
+      for (int input : n.inputs) ++uses_[at(input)];
+    ++uses_[at(graph.output)];
+  }
+
+  std::vector<std::unique_ptr<Step>> run() {
+    for (int i = 0; i < count(); ++i) {
+      if (trunk_[at(i)]) fuse(i);
+    }
+    for (int i = 0; i < count(); ++i) {
+      if (trunk_[at(i)]) emit(i);
+    }
+    const Node& out = node(graph_.output);
+    steps_.push_back(std::make_unique<ImageStep>(ImageStep::Direction::out, buffer(graph_.output),
+                                                 channels(out), hw(out)));
+    return std::move(steps_);
+  }
+
+ private:
+  static size_t at(int i) { return static_cast<size_t>(i); }
+  int count() const { return static_cast<int>(graph_.nodes.size()); }
+  const Node& node(int i) const { return graph_.nodes[at(i)]; }
+  static int64_t channels(const Node& n) { return n.shape.size() == 3 ? n.shape[2] : n.shape.at(1); }
+  static int64_t hw(const Node& n) { return element_count(n.shape) / n.shape[0] / channels(n); }
+  static bool is_view(const Node& n) { return n.op == Op::to_tokens || n.op == Op::from_tokens; }
+  static bool is_product(const Node& n) { return n.op == Op::conv2d || n.op == Op::linear; }
+
+  /// The node whose bytes are those of node i.
+  int origin(int i) const {
+    while (same_as_[at(i)] >= 0) i = same_as_[at(i)];
+    return i;
+  }
+
+  /// The product that alone makes the value of node i and that nobody else reads; -1 if there is none.
+  int sole_product(int i) const {
+    while (is_view(node(i)) && uses_[at(i)] == 1) i = node(i).inputs[0];
+    const bool sole = is_product(node(i)) && uses_[at(i)] == 1 && trunk_[at(i)];
+    return sole && residual_.count(i) == 0 && doubled_.count(i) == 0 ? i : -1;
+  }
+
+  void fuse(int i) {
+    const Node& n = node(i);
+    if (is_view(n)) same_as_[at(i)] = n.inputs[0];
+    if (n.op == Op::add) fuse_add(i);
+    if (n.op == Op::group_norm) fuse_added_row(i);
+    if (n.op == Op::attention) fuse_products(i);
+    if (n.op == Op::conv2d) fuse_doubling(i);
+  }
+
+  void fuse_add(int i) {
+    const int a = node(i).inputs[0], b = node(i).inputs[1];
+    if (!trunk_[at(a)] || !trunk_[at(b)]) return;
+    // The one that is made last carries the sum: the other stands ready by then.
+    for (const auto& [mine, other] : {std::pair{a, b}, std::pair{b, a}}) {
+      const int product = sole_product(mine);
+      if (product < 0 || origin(other) >= product) continue;
+      residual_[product] = other;
+      same_as_[at(i)] = product;
+      return;
+    }
+  }
+
+  void fuse_added_row(int i) {
+    const int added = node(i).inputs[0];
+    const Node& n = node(added);
+    if (n.op != Op::add_channels || uses_[at(added)] != 1 || trunk_[at(n.inputs[1])]) return;
+    added_row_[i] = conditioning_.offset(n.inputs[1]);
+    same_as_[at(added)] = n.inputs[0];
+  }
+
+  void fuse_products(int i) {
+    const Node& n = node(i);
+    for (int input : n.inputs) {
+      const Node& x = node(input);
+      const Node& first = node(n.inputs[0]);
+      if (x.op != Op::linear || uses_[at(input)] != 1 || x.inputs[0] != first.inputs[0] ||
+          x.shape != first.shape || bias_of(x) != bias_of(first))
+        return;
+    }
+    for (int input : n.inputs) together_[input] = i;
+  }
+
+  void fuse_doubling(int i) {
+    const int doubled = node(i).inputs[0];
+    const Node& up = node(doubled);
+    if (up.op != Op::upsample_nearest || uses_[at(doubled)] != 1) return;
+    const Shape& from = node(up.inputs[0]).shape;
+    const auto& c = std::get<nn::Conv2d>(node(i).attributes);
+    const bool plain = c.kernel == 3 && c.stride == 1 && c.pad_before == 1 && c.pad_after == 1;
+    if (!plain || up.shape[2] != 2 * from[2] || up.shape[3] != 2 * from[3]) return;
+    doubled_.insert(i);
+    same_as_[at(doubled)] = up.inputs[0];
+  }
+
+  static bool bias_of(const Node& n) { return n.op == Op::conv2d || std::get<nn::Linear>(n.attributes).bias; }
+
+  int buffer(int i) const {
+    const int b = buffer_[at(origin(i))];
+    check(b >= 0, "runtime", "{} {} reads what was not computed; this is an error of the runtime",
+          runtime::to_string(node(i).op), node(i).name);
+    return b;
+  }
+  int new_buffer(int i) {
+    const Node& n = node(i);
+    return buffer_[at(i)] = buffers_.add(element_count(n.shape) / n.shape[0] * size_of(type_));
+  }
+
+  void need(bool ok, const Node& n, const char* what) const {
+    check(ok, "runtime", "{} {}: {} is not supported; use --backend torch", runtime::to_string(n.op), n.name,
+          what);
+  }
+
+  void emit(int i) {
+    const Node& n = node(i);
+    if (same_as_[at(i)] >= 0 || together_.count(i) != 0) return;
+    for (size_t k = 0; k < n.inputs.size(); ++k) {
+      const bool row = k == 1 && (n.op == Op::add_channels || n.op == Op::group_norm_modulated);
+      need(row != trunk_[at(n.inputs[k])], n,
+           row ? "a row that depends on the image" : "an operand that does not depend on the image");
+    }
+    switch (n.op) {
+      case Op::image:
+        add(std::make_unique<ImageStep>(ImageStep::Direction::in, new_buffer(i), channels(n), hw(n)));
+        break;
+      case Op::conv2d:
+      case Op::linear:
+        emit_product(i);
+        break;
+      case Op::group_norm:
+      case Op::group_norm_modulated:
+        emit_norm(i);
+        break;
+      case Op::attention:
+        emit_attention(i);
+        break;
+      case Op::concat: {
+        const int a = n.inputs[0], b = n.inputs[1];
+        add(std::make_unique<ConcatStep>(ConcatStep::Part{buffer(a), channels(node(a))},
+                                         ConcatStep::Part{buffer(b), channels(node(b))}, new_buffer(i),
+                                         hw(n)));
+        break;
+      }
+      case Op::upsample_nearest: {
+        const Shape& from = node(n.inputs[0]).shape;
+        const int src = buffer(n.inputs[0]);
+        add(std::make_unique<UpsampleStep>(
+            UpsampleStep::Size{from[2], from[3], from[1], n.shape[2], n.shape[3]}, src, new_buffer(i)));
+        break;
+      }
+      case Op::silu:
+      case Op::affine:
+      case Op::add:
+      case Op::add_channels:
+        emit_element(i);
+        break;
+      default:
+        need(false, n, "this operator on the image");
+    }
+  }
+
+  void add(std::unique_ptr<Step> step) { steps_.push_back(std::move(step)); }
+
+  ProductSpec product_spec(const Node& n) const {
+    const Node& x = node(n.inputs[0]);
+    ProductSpec s;
+    s.in = channels(x);
+    s.out = channels(n);
+    s.names = {n.name};
+    s.bias = bias_of(n);
+    if (n.op == Op::linear) {
+      s.h = s.oh = hw(n);
+      return s;
+    }
+    const auto& c = std::get<nn::Conv2d>(n.attributes);
+    s.h = x.shape[2];
+    s.w = x.shape[3];
+    s.oh = n.shape[2];
+    s.ow = n.shape[3];
+    s.kernel = c.kernel;
+    s.stride = c.stride;
+    s.pad_before = c.pad_before;
+    s.pad_after = c.pad_after;
+    return s;
+  }
+
+  void emit_product(int i) {
+    const Node& n = node(i);
+    if (doubled_.count(i) != 0) {
+      const int small = buffer(n.inputs[0]);
+      add(std::make_unique<UpsampledStep>(
+          UpsampledSpec{n.name, channels(node(n.inputs[0])), n.shape[2] / 2, n.shape[3] / 2, n.shape[1]},
+          small, new_buffer(i)));
+      return;
+    }
+    const auto residual = residual_.find(i);
+    const int src = buffer(node(i).inputs[0]),
+              added = residual == residual_.end() ? -1 : buffer(residual->second);
+    add(std::make_unique<ProductStep>(product_spec(node(i)), src, new_buffer(i), added));
+  }
+
+  void emit_norm(int i) {
+    const Node& n = node(i);
+    NormSpec s{n.name, std::get<nn::GroupNorm>(n.attributes), hw(n), channels(n)};
+    if (n.op == Op::group_norm_modulated) s.modulation_row = conditioning_.offset(n.inputs[1]);
+    const auto row = added_row_.find(i);
+    if (row != added_row_.end()) s.added_row = row->second;
+    const int src = buffer(n.inputs[0]);
+    add(std::make_unique<NormStep>(std::move(s), src, new_buffer(i)));
+  }
+
+  void emit_attention(int i) {
+    const Node& n = node(i);
+    const Node &q = node(n.inputs[0]), &k = node(n.inputs[1]), &v = node(n.inputs[2]);
+    AttentionSpec s;
+    s.heads = std::get<Attention>(n.attributes).heads;
+    s.queries = q.shape[1];
+    s.keys = k.shape[1];
+    s.channels = q.shape[2];
+    s.out_channels = v.shape[2];
+    if (together_.count(n.inputs[0]) != 0) {
+      ProductSpec product = product_spec(q);
+      product.out = 3 * q.shape[2];
+      product.names = {q.name, k.name, v.name};
+      const int src = buffer(q.inputs[0]);
+      const int joined = buffers_.add(hw(q) * product.out * size_of(type_));
+      add(std::make_unique<ProductStep>(product, src, joined, -1));
+      s.q = {joined, 0, product.out};
+      s.k = {joined, q.shape[2], product.out};
+      s.v = {joined, 2 * q.shape[2], product.out};
+    } else {
+      s.q = {buffer(n.inputs[0]), 0, q.shape[2]};
+      s.k = {buffer(n.inputs[1]), 0, k.shape[2]};
+      s.v = {buffer(n.inputs[2]), 0, v.shape[2]};
+    }
+    add(std::make_unique<AttentionStep>(s, new_buffer(i)));
+  }
+
+  void emit_element(int i) {
+    const Node& n = node(i);
+    ElementStep::Spec s;
+    s.hw = hw(n);
+    s.channels = channels(n);
+    s.x = buffer(n.inputs[0]);
+    if (n.op == Op::silu) s.kind = ElementStep::Spec::Kind::silu;
+    if (n.op == Op::add) s.z = buffer(n.inputs[1]);
+    if (n.op == Op::affine) {
+      s.a = std::get<Affine>(n.attributes).scale;
+      s.c = std::get<Affine>(n.attributes).offset;
+    }
+    if (n.op == Op::add_channels) {
+      s.kind = ElementStep::Spec::Kind::add_row;
+      s.row = conditioning_.offset(n.inputs[1]);
+    }
+    s.dst = new_buffer(i);
+    add(std::make_unique<ElementStep>(s));
+  }
+
+  const Graph& graph_;
+  const Conditioning& conditioning_;
+  Type type_;
+  Buffers& buffers_;
+  std::vector<bool> trunk_;
+  std::vector<int> uses_;
+  std::vector<int> same_as_;          // a node whose bytes these are; -1: its own
+  std::map<int, int> residual_;       // product -> what is added to it
+  std::map<int, int64_t> added_row_;  // group_norm -> row added before it
+  std::map<int, int> together_;       // linear -> the attention that it is computed for, in one product
+  std::set<int> doubled_;             // convolutions of a picture that is doubled first
+  std::vector<int> buffer_;           // by node
+  std::vector<std::unique_ptr<Step>> steps_;
+};
+
+}  // namespace
+
+std::vector<std::unique_ptr<Step>> lower(const Graph& graph, const Conditioning& conditioning, Type type,
+                                         Buffers& buffers) {
+  return Lowering(graph, conditioning, type, buffers).run();
+}
+
+}  // namespace langevin::runtime

@@ -1,0 +1,87 @@
+#include "langevin/runtime/network.h"
+
+#include <algorithm>
+#include <thread>
+
+#include "langevin/core/names.h"
+#include "langevin/kernels/threads.h"
+#include "langevin/runtime/recorder.h"
+
+namespace langevin::runtime {
+namespace {
+
+constexpr size_t kPlans = 4;  // sizes kept ready: a run has two, its batches and the rest at the end
+
+template <class F>
+auto with_own_errors(Type type, F&& f) {
+  try {
+    return f();
+  } catch (const dnnl::error& e) {
+    if (type == Type::bf16 && e.status == dnnl_unimplemented)
+      fail("oneDNN: this processor cannot compute in bf16; use --precision fp32");
+    fail("oneDNN: {} (status {}); --backend torch may do", e.what(), static_cast<int>(e.status));
+  }
+}
+
+}  // namespace
+
+Type type_from_name(const std::string& name) {
+  if (name == "fp32") return Type::fp32;
+  if (name == "bf16") return Type::bf16;
+  fail_usage("{}", unknown_name("precision", name, {"fp32", "bf16"}));
+}
+
+std::string to_string(Type type) { return type == Type::bf16 ? "bf16" : "fp32"; }
+
+std::string slow_processor() {
+  const auto isa = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
+  constexpr auto avx2 = static_cast<unsigned>(dnnl::cpu_isa::avx2);
+  if (isa == static_cast<unsigned>(dnnl::cpu_isa::all) || (isa & avx2) == avx2) return "";
+  return "this processor has no AVX2: the runtime computes with oneDNN's reference code, many times slower";
+}
+
+ThreadLimit::ThreadLimit(int threads) : before_(max_threads()) { set_threads(threads); }
+ThreadLimit::~ThreadLimit() { set_threads(before_); }
+
+int resolve_threads(int64_t threads) {
+  return threads > 0 ? static_cast<int>(threads)
+                     : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
+}
+
+RuntimeNetwork::RuntimeNetwork(nn::NetworkConfig config, Weights weights, Type type, int threads)
+    : config_(std::move(config)), weights_(std::move(weights)), type_(type), threads_(threads) {
+  check(threads >= 1, "RuntimeNetwork", "needs at least one thread, got {}", threads);
+  conditioning_ = std::make_unique<Conditioning>(record(config_, nn::input_shape(config_, 1)), weights_);
+}
+
+Plan& RuntimeNetwork::plan(const Shape& shape) {
+  const auto found =
+      std::find_if(plans_.begin(), plans_.end(), [&](const Entry& e) { return e.shape == shape; });
+  if (found != plans_.end()) {
+    plans_.splice(plans_.begin(), plans_, found);
+    return *plans_.front().plan;
+  }
+  const ThreadLimit limit(threads_);
+  // The oldest goes first: two large arenas need not fit.
+  while (plans_.size() >= kPlans) plans_.pop_back();
+  auto made = with_own_errors(
+      type_, [&] { return std::make_unique<Plan>(record(config_, shape), type_, *conditioning_, weights_); });
+  plans_.push_front({shape, std::move(made)});
+  return *plans_.front().plan;
+}
+
+HostArrayF RuntimeNetwork::operator()(const HostArrayF& x, const std::vector<double>& t,
+                                      const std::vector<int64_t>& labels) {
+  const bool conditional = nn::class_count(config_) > 0;
+  check(x.shape().size() == 4 && x.batch() > 0 && static_cast<int64_t>(t.size()) == x.batch() &&
+            static_cast<int64_t>(labels.size()) == (conditional ? x.batch() : 0),
+        "RuntimeNetwork", "{} with {} timesteps and {} labels do not belong together",
+        langevin::to_string(x.shape()), t.size(), labels.size());
+  Plan& ready = plan(x.shape());
+  HostArrayF out(ready.output_shape());
+  const ThreadLimit limit(threads_);
+  with_own_errors(type_, [&] { ready.run(x.data().data(), t, labels, out.data().data()); });
+  return out;
+}
+
+}  // namespace langevin::runtime

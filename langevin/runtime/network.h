@@ -1,0 +1,68 @@
+// A network that the runtime has made ready: called like a function, it prepares a plan for each new size of
+// batch and picture and keeps the last few.
+#pragma once
+
+#include <list>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "langevin/nn/network.h"
+#include "langevin/runtime/plan.h"
+
+namespace langevin::runtime {
+
+/// "fp32" | "bf16"; UsageError otherwise.
+Type type_from_name(const std::string& name);
+std::string to_string(Type type);
+
+/// "" where oneDNN has fast code for this processor, else one line that says what is missing.
+std::string slow_processor();
+
+/// Sets OpenMP's number of threads for as long as it lives, for the calling thread.
+class ThreadLimit {
+ public:
+  explicit ThreadLimit(int threads);
+  ~ThreadLimit();
+  ThreadLimit(const ThreadLimit&) = delete;
+  ThreadLimit& operator=(const ThreadLimit&) = delete;
+
+ private:
+  int before_;
+};
+/// `threads`, or one a core that this process may use where it is 0.
+int resolve_threads(int64_t threads);
+
+/// Not to be called by two threads at once.
+class RuntimeNetwork {
+ public:
+  /// `weights` keeps what it was made from alive. Nothing is computed yet. threads >= 1.
+  RuntimeNetwork(nn::NetworkConfig config, Weights weights, Type type, int threads);
+  RuntimeNetwork(const RuntimeNetwork&) = delete;
+  RuntimeNetwork& operator=(const RuntimeNetwork&) = delete;
+
+  /// x (N,C,H,W), t (N), labels (N) or empty -> (N,out,H,W). Error: sizes that do not fit the network, a
+  /// precision that this processor cannot compute.
+  HostArrayF operator()(const HostArrayF& x, const std::vector<double>& t,
+                        const std::vector<int64_t>& labels);
+
+  /// The plan for inputs of `shape`, made if it is new.
+  Plan& plan(const Shape& shape);
+  Type type() const { return type_; }
+  int threads() const { return threads_; }
+  const Conditioning& conditioning() const { return *conditioning_; }
+
+ private:
+  struct Entry {
+    Shape shape;
+    std::unique_ptr<Plan> plan;
+  };
+  nn::NetworkConfig config_;
+  Weights weights_;
+  Type type_;
+  int threads_;
+  std::unique_ptr<Conditioning> conditioning_;
+  std::list<Entry> plans_;  // newest use first
+};
+
+}  // namespace langevin::runtime

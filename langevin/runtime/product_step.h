@@ -1,0 +1,43 @@
+// Convolutions and linear maps: one oneDNN primitive with its weights packed once, and whatever is added to
+// its result carried along as a post-operation.
+#pragma once
+
+#include "langevin/nn/vocabulary.h"
+#include "langevin/runtime/primitive.h"
+#include "langevin/runtime/step.h"
+
+namespace langevin::runtime {
+
+/// (chunk,in,h,w) -> (chunk,out,oh,ow), both channels-last. A linear map over L tokens has kernel 1 and h =
+/// L.
+struct ProductSpec {
+  int64_t in = 0, h = 1, w = 1;
+  int64_t out = 0, oh = 1, ow = 1;
+  int64_t kernel = 1, stride = 1, pad_before = 0, pad_after = 0;
+  std::vector<std::string> names;  // several: linears of one input, their outputs side by side
+  bool bias = true;
+};
+
+class ProductStep final : public Step {
+ public:
+  /// dst = product(src) + residual; residual -1: nothing is added.
+  ProductStep(ProductSpec spec, int src, int dst, int residual);
+  int may_overwrite() const override { return residual_ == src_ ? -1 : residual_; }
+  void overwrite() override { in_place_ = true; }
+  void prepare(Workshop& workshop) override;
+  void bind(const Buffers& buffers) override;
+  void run(const Call& call, const dnnl::stream& stream) override { prepared_.run(stream, call.first); }
+
+ private:
+  dnnl::convolution_forward::primitive_desc choose(const Workshop& workshop) const;
+  void pack(Workshop& workshop, const dnnl::convolution_forward::primitive_desc& chosen);
+  ProductSpec spec_;
+  int src_, dst_, residual_, scratch_ = -1;
+  bool in_place_ = false;
+  dnnl::convolution_forward::primitive_desc chosen_;
+  std::vector<float> joined_bias_;
+  dnnl::engine engine_;
+  Prepared prepared_;
+};
+
+}  // namespace langevin::runtime

@@ -1,0 +1,147 @@
+#include "langevin/runtime/recorder.h"
+
+#include <array>
+
+namespace langevin::runtime {
+
+std::string to_string(Op op) {
+  constexpr std::array names{"image",
+                             "timesteps",
+                             "labels",
+                             "conv2d",
+                             "linear",
+                             "group_norm",
+                             "group_norm_modulated",
+                             "embedding",
+                             "timestep_embedding",
+                             "silu",
+                             "affine",
+                             "add",
+                             "add_channels",
+                             "concat",
+                             "upsample_nearest",
+                             "to_tokens",
+                             "from_tokens",
+                             "attention"};
+  return names.at(static_cast<size_t>(op));
+}
+
+std::vector<bool> Graph::from_image() const {
+  std::vector<bool> reached(nodes.size(), false);
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    reached[i] = static_cast<int>(i) == image;
+    for (int input : nodes[i].inputs) reached[i] = reached[i] || reached[static_cast<size_t>(input)];
+  }
+  return reached;
+}
+
+Recorder::Value Recorder::add_node(Op op, std::vector<Value> inputs, Shape shape, Attributes attributes) {
+  Node node{op, {}, std::move(shape), "", std::move(attributes)};
+  for (const Value& v : inputs) node.inputs.push_back(v.node);
+  graph_.nodes.push_back(std::move(node));
+  return {static_cast<int>(graph_.nodes.size()) - 1};
+}
+
+Recorder::Value Recorder::add_named(Op op, std::vector<Value> inputs, Shape shape, Attributes attributes) {
+  const Value v = add_node(op, std::move(inputs), std::move(shape), std::move(attributes));
+  graph_.nodes.back().name = cost_.rows().back().path;
+  return v;
+}
+
+Recorder::Value Recorder::conv2d(const Value& x, std::string_view name, const nn::Conv2d& c) {
+  Shape shape = cost_.conv2d(shape_of(x), name, c);
+  return add_named(Op::conv2d, {x}, std::move(shape), c);
+}
+
+Recorder::Value Recorder::linear(const Value& x, std::string_view name, const nn::Linear& c) {
+  Shape shape = cost_.linear(shape_of(x), name, c);
+  return add_named(Op::linear, {x}, std::move(shape), c);
+}
+
+Recorder::Value Recorder::group_norm(const Value& x, std::string_view name, const nn::GroupNorm& c) {
+  Shape shape = cost_.group_norm(shape_of(x), name, c);
+  return add_named(Op::group_norm, {x}, std::move(shape), c);
+}
+
+Recorder::Value Recorder::group_norm_modulated(const Value& x, const Value& scale_shift,
+                                               std::string_view name, const nn::GroupNorm& c) {
+  Shape shape = cost_.group_norm_modulated(shape_of(x), shape_of(scale_shift), name, c);
+  return add_named(Op::group_norm_modulated, {x, scale_shift}, std::move(shape), c);
+}
+
+Recorder::Value Recorder::embedding(const Value& ids, std::string_view name, int64_t count, int64_t dim) {
+  Shape shape = cost_.embedding(shape_of(ids), name, count, dim);
+  return add_named(Op::embedding, {ids}, std::move(shape), Embedding{count, dim});
+}
+
+Recorder::Value Recorder::timestep_embedding(const Value& t, const nn::TimestepEmbedding& c) {
+  return add_node(Op::timestep_embedding, {t}, cost_.timestep_embedding(shape_of(t), c), c);
+}
+
+Recorder::Value Recorder::silu(const Value& x) { return add_node(Op::silu, {x}, shape_of(x)); }
+
+Recorder::Value Recorder::affine(const Value& x, double scale, double offset) {
+  return add_node(Op::affine, {x}, shape_of(x), Affine{scale, offset});
+}
+
+Recorder::Value Recorder::add(const Value& x, const Value& y) {
+  return add_node(Op::add, {x, y}, cost_.add(shape_of(x), shape_of(y)));
+}
+
+Recorder::Value Recorder::add_channels(const Value& x, const Value& bias) {
+  return add_node(Op::add_channels, {x, bias}, cost_.add_channels(shape_of(x), shape_of(bias)));
+}
+
+Recorder::Value Recorder::concat(const Value& x, const Value& y) {
+  return add_node(Op::concat, {x, y}, cost_.concat(shape_of(x), shape_of(y)));
+}
+
+Recorder::Value Recorder::upsample_nearest(const Value& x, int64_t height, int64_t width) {
+  return add_node(Op::upsample_nearest, {x}, cost_.upsample_nearest(shape_of(x), height, width));
+}
+
+Recorder::Value Recorder::to_tokens(const Value& x) {
+  return add_node(Op::to_tokens, {x}, cost_.to_tokens(shape_of(x)));
+}
+
+Recorder::Value Recorder::from_tokens(const Value& x, int64_t height, int64_t width) {
+  return add_node(Op::from_tokens, {x}, cost_.from_tokens(shape_of(x), height, width));
+}
+
+Recorder::Value Recorder::attention(const Value& q, const Value& k, const Value& v, int64_t heads) {
+  Shape shape = cost_.attention(shape_of(q), shape_of(k), shape_of(v), heads);
+  return add_node(Op::attention, {q, k, v}, std::move(shape), Attention{heads});
+}
+
+Recorder::Value Recorder::input(Op op, Shape shape) {
+  const Value v = add_node(op, {}, std::move(shape));
+  if (op == Op::image) graph_.image = v.node;
+  if (op == Op::timesteps) graph_.timesteps = v.node;
+  if (op == Op::labels) graph_.labels = v.node;
+  return v;
+}
+
+Graph Recorder::take(const Value& output) {
+  graph_.output = output.node;
+  return std::move(graph_);
+}
+
+bool can_record(const nn::NetworkConfig& network) {
+  return std::holds_alternative<nn::UNet2DConfig>(network);
+}
+
+Graph record(const nn::NetworkConfig& network, const Shape& shape) {
+  check(can_record(network), "runtime",
+        "computes U-Nets of pictures so far; use --backend torch for sequences");
+  Recorder recorder;
+  const Recorder::Value x = recorder.input(Op::image, shape),
+                        t = recorder.input(Op::timesteps, {shape.at(0)});
+  Recorder::Value labels;
+  const bool conditional = nn::class_count(network) > 0;
+  if (conditional) labels = recorder.input(Op::labels, {shape.at(0)});
+  const Recorder::Value y =
+      nn::unet2d(recorder, std::get<nn::UNet2DConfig>(network), {x, t, conditional ? &labels : nullptr});
+  return recorder.take(y);
+}
+
+}  // namespace langevin::runtime

@@ -1,0 +1,70 @@
+// A prepared operator of a plan. A step is made in three moves: its constructor says which buffers it
+// touches, prepare() makes its primitives (and asks for scratch), bind() learns where the buffers lie. run()
+// then allocates nothing.
+#pragma once
+
+#include <memory>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <string>
+#include <vector>
+
+#include "langevin/kernels/bf16.h"
+#include "langevin/runtime/memory.h"
+#include "langevin/runtime/weights.h"
+
+namespace langevin::runtime {
+
+enum class Type { fp32, bf16 };  // of activations and packed weights
+inline int64_t size_of(Type type) { return type == Type::fp32 ? 4 : 2; }
+inline dnnl::memory::data_type dnnl_type(Type type) {
+  return type == Type::fp32 ? dnnl::memory::data_type::f32 : dnnl::memory::data_type::bf16;
+}
+
+/// What steps are made with.
+struct Workshop {
+  const dnnl::engine& engine;
+  Weights& weights;
+  Buffers& buffers;
+  Type type = Type::fp32;
+};
+
+/// One pass over a chunk: samples first .. first + chunk - 1 of the call's batch.
+struct Call {
+  const float* image = nullptr;  // (batch, C, H, W)
+  float* output = nullptr;       // likewise
+  const float* rows = nullptr;   // of the conditioning
+  int64_t row_stride = 0;        // floats from one sample's row to the next; 0: one row for all
+  int64_t first = 0;
+  const float* row(int64_t offset) const { return rows + first * row_stride + offset; }
+};
+
+class Step {
+ public:
+  Step() = default;
+  virtual ~Step() = default;
+  Step(const Step&) = delete;
+  Step& operator=(const Step&) = delete;
+
+  /// "conv2d down_blocks.0.resnets.0.conv1", for people.
+  std::string name;
+  /// oneDNN's implementation, "" for our own kernels.
+  std::string implementation;
+  std::vector<int> reads, writes;  // buffers; writes includes scratch once prepared
+  int64_t positions = 1;           // the larger of its input's and output's H*W
+  int64_t chunk = 1;               // samples a run
+
+  /// Of the buffers read, the one whose memory the result may take if nobody reads it later; -1: none.
+  virtual int may_overwrite() const { return -1; }
+  virtual void overwrite() {}  // it does
+  virtual void prepare(Workshop&) {}
+  virtual void bind(const Buffers& buffers) = 0;
+  virtual void run(const Call& call, const dnnl::stream& stream) = 0;
+};
+
+/// Calls f with a value of the C++ type that stands for `type`.
+template <class F>
+void with_type(Type type, F&& f) {
+  type == Type::fp32 ? f(float{}) : f(BF16{});
+}
+
+}  // namespace langevin::runtime

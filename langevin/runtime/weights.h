@@ -1,0 +1,43 @@
+// A network's parameters as the runtime reads them: fp32 values straight from the mapped file where they lie
+// ready, and the layouts oneDNN asked for, packed once and shared by all plans of an engine.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <oneapi/dnnl/dnnl.hpp>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "langevin/io/safetensors.h"
+
+namespace langevin::runtime {
+
+class Weights {
+ public:
+  /// `file` must stay open as long as this lives; names in it carry `prefix`.
+  explicit Weights(const SafetensorsFile& file, std::string prefix = "")
+      : file_(&file), prefix_(std::move(prefix)) {}
+  /// Weights that come from no file.
+  explicit Weights(std::map<std::string, HostArrayF> values) : converted_(std::move(values)) {}
+
+  /// fp32, row-major; valid as long as this lives. Error unless there are exactly `count` values.
+  std::span<const float> floats(const std::string& name, int64_t count);
+
+  /// What `key` names in the layout `wanted`, made by `fill` from fp32 values in the layout `plain` the first
+  /// time that it is asked for.
+  dnnl::memory packed(const std::string& key, const dnnl::memory::desc& plain,
+                      const dnnl::memory::desc& wanted, const dnnl::engine& engine,
+                      const std::function<const float*(std::vector<float>& scratch)>& fill);
+
+  int64_t packed_bytes() const { return packed_bytes_; }
+
+ private:
+  const SafetensorsFile* file_ = nullptr;
+  std::string prefix_;
+  std::map<std::string, HostArrayF> converted_;  // what the file holds in another type, or not aligned
+  std::map<std::string, std::vector<std::pair<dnnl::memory::desc, dnnl::memory>>> packed_;
+  int64_t packed_bytes_ = 0;
+};
+
+}  // namespace langevin::runtime
