@@ -41,7 +41,7 @@ TEST(GuidanceRescale, StddevIsPerSample) {
   EXPECT_NEAR(s[0], stddev(x.sample(0)), 1e-12);
   EXPECT_NEAR(s[1], stddev(x.sample(1)), 1e-12);
   EXPECT_NEAR(sample_stddev(A({1, 3}, 4.0))[0], 0, 1e-6);
-  const A none({1, 3}, 0.0);
+  const A none({2, 4}, 0.0);
   EXPECT_EQ(rescale_guided(none, x, 1.0)[0], 0);  // nothing to scale
 }
 
