@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "langevin/core/check.h"
@@ -25,6 +26,15 @@ void inspect_verb(const Arguments& arguments);
 void import_verb(const Arguments& arguments);
 void data_verb(const Arguments& arguments);
 void bench_verb(const Arguments& arguments);
+void verify_verb(const Arguments& arguments);
+
+/// A failure that has found something out: under --json its object, with `error` and `status` beside, is the
+/// one that main prints.
+class ReportedError : public Error {
+ public:
+  ReportedError(const std::string& message, nlohmann::json found) : Error(message), json(std::move(found)) {}
+  nlohmann::json json;  // an object
+};
 
 struct CommonOptions {
   bool json = false;

@@ -27,6 +27,7 @@ constexpr std::array kVerbs{
     Verb{"import", "read a model of another project into one file", import_verb},
     Verb{"data", "make or fetch a data set: emoji, digits, get", data_verb},
     Verb{"bench", "measure training, sampling and the machine", bench_verb},
+    Verb{"verify", "check the samplers' mathematics on this machine", verify_verb},
 };
 
 std::string overview() {
@@ -71,14 +72,16 @@ void dispatch(const Arguments& arguments, std::string& name) {
   verb.run(Arguments(arguments.begin() + 1, arguments.end()));
 }
 
-int report(const Arguments& arguments, const std::string& name, const std::string& message, int status) {
+int report(const Arguments& arguments, const std::string& name, const std::string& message, int status,
+           nlohmann::json json = nlohmann::json::object()) {
   std::string line = message;
   std::replace(line.begin(), line.end(), '\n', ' ');
   const std::string where = name.empty() ? "langevin" : "langevin " + name;
   std::fputs(fmt::format("{}: {}\n", where, line).c_str(), stderr);  // fmt::print throws on a full disk
   if (std::find(arguments.begin(), arguments.end(), "--json") != arguments.end()) {
     try {
-      print_json({{"error", line}, {"status", status}});
+      json.update({{"error", line}, {"status", status}});
+      print_json(json);
     } catch (const std::exception&) {
       return status;  // nobody reads: the status says it all
     }
@@ -96,6 +99,8 @@ int main(int argc, char** argv) {
     return 0;
   } catch (const UsageError& e) {
     return report(arguments, name, e.what(), 2);
+  } catch (const ReportedError& e) {
+    return report(arguments, name, e.what(), 1, e.json);
   } catch (const std::bad_alloc&) {
     return report(arguments, name, "out of memory; try a smaller --batch", 1);
   } catch (const std::exception& e) {

@@ -46,18 +46,38 @@ constexpr const char* kExamples =
     "  langevin sample runs/a -n 50000 --shard 0/4 --out out     (this call makes the first quarter)\n"
     "Sample i of a seed is the same picture whatever -n, --batch and --shard are.";
 
+std::vector<std::string> other_samplers() {
+  std::vector<std::string> names = sampler_names();
+  std::erase(names, "ddim");
+  return names;
+}
+
+/// Steps where none are asked for.
+int64_t usual_steps(const std::string& sampler, int64_t T) {
+  return sampler == "ddpm" ? T : std::min<int64_t>(sampler == "lcm" ? 4 : 50, T);
+}
+
 void declare_process(CLI::App& app, SampleOptions& o) {
-  app.add_option("--sampler", o.sampler.name, "ddim (default) or ddpm");
-  app.add_option("--steps", o.steps, "calls of the network; default 50, ddpm: all timesteps");
+  app.add_option("--sampler", o.sampler.name,
+                 fmt::format("ddim (default), {}", fmt::join(other_samplers(), ", ")));
+  app.add_option(
+      "--steps", o.steps,
+      "steps, one call of the network each (heun, kdpm2, flow_heun two, .._single its order); default "
+      "50, ddpm: all timesteps, lcm: 4");
+  app.add_option("--order", o.sampler.order, "of dpmsolver.., unipc, deis (1 to 3) and lms (1 to 4)");
   app.add_option("--eta", o.sampler.eta, "ddim: 0 deterministic (default) .. 1 as noisy as ddpm");
-  app.add_option("--spacing", o.sampler.spacing, "trailing (default), leading or linspace");
+  app.add_option(
+      "--spacing", o.sampler.spacing,
+      "trailing (default), leading, linspace; but for ddim and ddpm also karras, exponential, log_snr");
+  app.add_option("--churn", o.sampler.s_churn,
+                 "euler, heun: noise put back before each step, 0 (default) none");
   app.add_option("--variance", o.sampler.variance, "ddpm: fixed_small (default) or fixed_large");
   app.add_option("--class", o.classes, "class by name or number; several (repeated or a,b) take turns; all")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   app.add_option("--guidance", o.guidance, "strength of the class: 1 none, default 2");
   app.add_option("--threshold", o.threshold, "of x_0: clip (default), dynamic or none");
-  app.add_option("--compat", o.compat, "diffusers: step exactly as that library's DDIM does");
+  app.add_option("--compat", o.compat, "diffusers: step exactly as that library does");
   app.add_option("--init", o.init, "FILE.safetensors whose tensor x_T is the noise to start from");
 }
 
@@ -168,6 +188,8 @@ nlohmann::json describe(const SampleOptions& o, const ModelFile& model, const Sa
   nlohmann::json sampler{{"name", s.name}, {"steps", s.steps}, {"spacing", s.spacing}};
   if (s.name == "ddim") sampler["eta"] = s.eta;
   if (s.name == "ddpm") sampler["variance"] = s.variance;
+  if (sampler_order(s) > 1) sampler["order"] = sampler_order(s);
+  if (s.s_churn > 0) sampler["churn"] = s.s_churn;
   if (s.compat_diffusers) sampler["compat"] = "diffusers";
   const auto hash = model.file.metadata().find("xxh3");
   nlohmann::json parameters{
@@ -194,13 +216,15 @@ SamplePlan make_plan(const SampleOptions& o, const ModelFile& model) {
   SampleRequest& request = plan.request;
   request.sampler = o.sampler;
   const int64_t T = Schedule(spec.schedule).T();
-  request.sampler.steps = o.steps.value_or(o.sampler.name == "ddpm" ? T : std::min<int64_t>(50, T));
+  request.sampler.steps = o.steps.value_or(usual_steps(o.sampler.name, T));
   if (!o.compat.empty() && o.compat != "diffusers")
     fail_usage("--compat: knows diffusers, not '{}'", o.compat);
   request.sampler.compat_diffusers = o.compat == "diffusers";
   as_usage([&] { check_sampler(request.sampler, T); });
-  if (request.sampler.name == "ddpm" && request.sampler.eta != 0)
+  if (request.sampler.name != "ddim" && request.sampler.eta != 0)
     fail_usage("--eta belongs to ddim; ddpm's noise is chosen by --variance");
+  if (request.sampler.name != "euler" && request.sampler.name != "heun" && request.sampler.s_churn != 0)
+    fail_usage("--churn belongs to euler and heun");
   request.threshold.kind = !o.threshold.empty() ? o.threshold : spec.clip ? "clip" : "none";
   // A clipped x_0 with the network's own eps is a step in no consistent direction, and guidance clips at
   // every step: eps follows the clipped x_0, as in the papers' own code. diffusers keeps the network's.
@@ -236,7 +260,8 @@ struct Outputs {
 /// Samples in order; Error when `stop` came first.
 void run(const SamplePlan& plan, const ModelSpec& spec, Engine& engine, bool sheet, Outputs& out,
          Console& console, const StopSignal& stop) {
-  const int64_t steps = plan.request.sampler.steps, batches = (plan.count + plan.batch - 1) / plan.batch;
+  const int64_t steps = sampler_calls(plan.request.sampler),
+                batches = (plan.count + plan.batch - 1) / plan.batch;
   Progress progress(console, "sampling", "images", batches * steps);
   for (int64_t batch = 0; batch < batches; ++batch) {
     const int64_t done = batch * plan.batch, count = std::min(plan.batch, plan.count - done);
@@ -268,7 +293,7 @@ Outputs open_outputs(const SampleOptions& o, const SamplePlan& plan, const Model
   }
   Outputs out;
   if (!o.animate.empty()) {
-    out.animation.emplace(spec, plan.shape, plan.count, plan.request.sampler.steps, o.forward);
+    out.animation.emplace(spec, plan.shape, plan.count, sampler_calls(plan.request.sampler), o.forward);
   }
   out.samples = open_output({o.out, spec, plan.shape, plan.first, plan.count, !plan.classes.empty(),
                              !o.shard.empty(), o.force, plan.parameters});

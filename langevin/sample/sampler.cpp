@@ -1,34 +1,232 @@
 #include "langevin/sample/sampler.h"
 
 #include <algorithm>
+#include <array>
+#include <cmath>
+#include <string_view>
 
 #include "langevin/core/config.h"
 
 namespace langevin {
+namespace {
 
-std::vector<std::string> sampler_names() { return {"ddpm", "ddim"}; }
+enum class Calls { once, twice, by_order, prk };
+enum class Peer { none, multistep, sigmas, timesteps };  // whose grid compat_diffusers takes
+
+/// What the registry knows of a sampler.
+struct Entry {
+  std::string_view name;
+  Calls calls;
+  Peer peer;
+  int64_t order, max_order;  // the usual one; 0: no choice
+  std::array<std::string_view, 2> solvers;
+};
+
+constexpr std::array kSamplers{
+    Entry{"ddpm", Calls::once, Peer::timesteps, 0, 0, {}},
+    Entry{"ddim", Calls::once, Peer::timesteps, 0, 0, {}},
+    Entry{"euler", Calls::once, Peer::sigmas, 0, 0, {}},
+    Entry{"euler_ancestral", Calls::once, Peer::sigmas, 0, 0, {}},
+    Entry{"heun", Calls::twice, Peer::sigmas, 0, 0, {}},
+    Entry{"kdpm2", Calls::twice, Peer::sigmas, 0, 0, {}},
+    Entry{"kdpm2_ancestral", Calls::twice, Peer::sigmas, 0, 0, {}},
+    Entry{"lms", Calls::once, Peer::sigmas, 4, 4, {}},
+    Entry{"pndm", Calls::prk, Peer::timesteps, 0, 0, {}},
+    Entry{"deis", Calls::once, Peer::multistep, 3, 3, {"tab", "log_rho"}},
+    Entry{"dpmsolver", Calls::once, Peer::multistep, 2, 3, {"midpoint", "heun"}},
+    Entry{"dpmsolver++", Calls::once, Peer::multistep, 2, 3, {"midpoint", "heun"}},
+    Entry{"sde_dpmsolver++", Calls::once, Peer::multistep, 2, 3, {"midpoint", "heun"}},
+    Entry{"dpmsolver_single", Calls::by_order, Peer::none, 2, 3, {}},
+    Entry{"dpmsolver++_single", Calls::by_order, Peer::none, 2, 3, {}},
+    Entry{"unipc", Calls::once, Peer::multistep, 2, 3, {"bh2", "bh1"}},
+    Entry{"lcm", Calls::once, Peer::timesteps, 0, 0, {}},
+    Entry{"flow_euler", Calls::once, Peer::none, 0, 0, {}},
+    Entry{"flow_heun", Calls::twice, Peer::none, 0, 0, {}},
+};
+
+const Entry& find(const std::string& name) {
+  for (const Entry& entry : kSamplers) {
+    if (entry.name == name) return entry;
+  }
+  throw Error(unknown_name("sampler", name, sampler_names()));
+}
+
+bool on_timesteps(const SamplerConfig& config) {
+  return config.name == "ddpm" || config.name == "ddim" || config.name == "lcm";
+}
+
+void check_solver(const SamplerConfig& config, const Entry& entry) {
+  std::vector<std::string> known;
+  for (std::string_view solver : entry.solvers) {
+    if (!solver.empty()) known.emplace_back(solver);
+  }
+  if (config.solver.empty()) return;
+  check(!known.empty(), "sampler", "{} has no choice of solver, got '{}'", config.name,
+        one_line(config.solver));
+  if (std::find(known.begin(), known.end(), config.solver) == known.end()) {
+    throw Error(unknown_name(config.name + " solver", config.solver, known));
+  }
+}
+
+GridConfig grid_config(const SamplerConfig& c) {
+  return {c.spacing, c.steps, c.steps_offset, c.karras_rho, c.set_alpha_to_one, c.shift};
+}
+
+/// All that does not depend on the path.
+void check_numbers(const SamplerConfig& config) {
+  const Entry& entry = find(config.name);
+  check_solver(config, entry);
+  ddpm_variance_type(config.variance);
+  check(config.eta >= 0 && config.eta <= 1, "sampler", "eta must be in [0, 1], got {}", config.eta);
+  check(config.order >= 0 && config.order <= std::max<int64_t>(entry.max_order, 0), "sampler",
+        "order of {} must be {}, got {}", config.name,
+        entry.max_order > 0 ? fmt::format("1 to {} (0: {})", entry.max_order, entry.order) : "left out",
+        config.order);
+  check(config.karras_rho > 0 && std::isfinite(config.karras_rho), "sampler",
+        "karras_rho must be above 0, got {}", config.karras_rho);
+  check_churn(churn_options(config));
+}
+
+}  // namespace
+
+std::vector<std::string> sampler_names() {
+  std::vector<std::string> out;
+  for (const Entry& entry : kSamplers) out.emplace_back(entry.name);
+  return out;
+}
 
 void add_fields(Schema& schema, SamplerConfig& config, const std::string& prefix) {
   schema.field(prefix + "name", config.name, "sampler", sampler_names());
-  schema.field(prefix + "steps", config.steps, "calls of the network, at most T", {1, 1e6});
-  schema.field(prefix + "spacing", config.spacing, "which timesteps are visited", spacings());
+  schema.field(prefix + "steps", config.steps, "steps of the sampler, at most T", {1, 1e6});
+  schema.field(prefix + "spacing", config.spacing, "which levels are visited", grid_kinds());
   schema.field(prefix + "steps_offset", config.steps_offset, "added to each timestep (leading spacing)",
                {0, 1e6});
   schema.field(prefix + "variance", config.variance, "noise of a step (ddpm)", ddpm_variance_types());
   schema.field(prefix + "eta", config.eta, "0 deterministic, 1 as noisy as ddpm (ddim)", {0, 1});
-  schema.field(prefix + "set_alpha_to_one", config.set_alpha_to_one, "last step goes to clean data (ddim)");
-  schema.field(prefix + "compat_diffusers", config.compat_diffusers,
-               "step sizes as diffusers has them (ddim)");
+  schema.field(prefix + "set_alpha_to_one", config.set_alpha_to_one, "last step goes to clean data");
+  schema.field(prefix + "compat_diffusers", config.compat_diffusers, "steps and grids as diffusers has them");
+  schema.field(prefix + "order", config.order, "order of the solver; 0: the usual one", {0, 4});
+  schema.field(prefix + "solver", config.solver,
+               "dpmsolver: midpoint, heun; unipc: bh2, bh1; deis: tab, log_rho; empty: the first");
+  schema.field(prefix + "lower_order_final", config.lower_order_final,
+               "lower order in the last steps (dpmsolver, deis, unipc)");
+  schema.field(prefix + "karras_rho", config.karras_rho, "karras spacing: larger, more steps at low noise",
+               {0.1, 100});
+  schema.field(prefix + "s_churn", config.s_churn, "noise put back before each step (euler, heun)", {0, 1e6});
+  schema.field(prefix + "s_tmin", config.s_tmin, "churn: lowest sigma / alpha", {0, 1e9});
+  schema.field(prefix + "s_tmax", config.s_tmax, "churn: highest sigma / alpha", {0, 1e9});
+  schema.field(prefix + "s_noise", config.s_noise, "churn: standard deviation of the noise", {1e-3, 10});
+  schema.field(prefix + "skip_prk_steps", config.skip_prk_steps, "no Runge-Kutta start (pndm)");
+  schema.field(prefix + "original_steps", config.original_steps, "steps of the distillation (lcm)", {1, 1e6});
+  schema.field(prefix + "shift", config.shift, "moves a flow's grid to the noise where above 1", {1e-3, 1e3});
+}
+
+int64_t sampler_order(const SamplerConfig& config) {
+  const Entry& entry = find(config.name);
+  return std::max<int64_t>(1, config.order > 0 ? config.order : entry.order);
+}
+
+int64_t sampler_calls(const SamplerConfig& config) {
+  const bool to_clean = config.set_alpha_to_one && config.spacing != "log_snr";
+  const auto each = [&](int64_t n) { return n * config.steps - (to_clean ? n - 1 : 0); };
+  switch (find(config.name).calls) {
+    case Calls::once:
+      return config.steps;
+    case Calls::twice:
+      return each(2);
+    case Calls::by_order:
+      return each(sampler_order(config));
+    case Calls::prk:
+      return config.steps + (config.skip_prk_steps ? 1 : 9);
+  }
+  fail("sampler_calls: no such case");
 }
 
 void check_sampler(const SamplerConfig& config, int64_t T) {
-  const auto names = sampler_names();
-  if (std::find(names.begin(), names.end(), config.name) == names.end()) {
-    throw Error(unknown_name("sampler", config.name, names));
+  check_numbers(config);
+  check(config.shift == 1, "sampler", "shift belongs to flow-matching models, not to timesteps");
+  check(!config.compat_diffusers || find(config.name).peer != Peer::none, "compat_diffusers",
+        "{} has no counterpart there", config.name);
+  if (config.name == "lcm") {
+    lcm_timesteps(T, std::min(config.original_steps, T), config.steps);
+    return;
   }
-  ddpm_variance_type(config.variance);
-  check(config.eta >= 0 && config.eta <= 1, "sampler", "eta must be in [0, 1], got {}", config.eta);
-  timestep_grid(T, config.steps, spacing(config.spacing), config.steps_offset);
+  const auto kinds = grid_kinds();
+  if (std::find(kinds.begin(), kinds.end(), config.spacing) == kinds.end()) {
+    throw Error(unknown_name("timestep spacing", config.spacing, kinds));
+  }
+  const auto whole = spacings();
+  if (std::find(whole.begin(), whole.end(), config.spacing) != whole.end()) {
+    timestep_grid(T, config.steps, spacing(config.spacing), config.steps_offset);
+  } else {
+    check(!on_timesteps(config), "sampler",
+          "{} visits timesteps: spacing must be leading, trailing or linspace, got {}; euler is ddim on any "
+          "grid, euler_ancestral ddpm",
+          config.name, config.spacing);
+    check(config.steps >= 1 && config.steps <= T, "sampler", "steps must be 1 to T = {}, got {}", T,
+          config.steps);
+    check(T >= 2, "sampler", "{} spacing needs a schedule of 2 levels or more", config.spacing);
+  }
+  if (config.name == "pndm") {
+    const int64_t least = config.skip_prk_steps ? 2 : 4;
+    check(config.steps >= least, "sampler", "pndm needs {} steps or more, got {}", least, config.steps);
+  }
+}
+
+PointGrid sampler_points(const SamplerConfig& config, const Schedule& schedule) {
+  if (config.name == "lcm") {
+    const int64_t original = std::min(config.original_steps, schedule.T());
+    return timestep_points(schedule, lcm_timesteps(schedule.T(), original, config.steps));
+  }
+  if (config.compat_diffusers) {
+    const Peer peer = find(config.name).peer;
+    if (peer == Peer::multistep) return peer_grid(schedule, grid_config(config), PeerGrid::multistep);
+    if (peer == Peer::sigmas) return peer_grid(schedule, grid_config(config), PeerGrid::sigmas);
+  }
+  return sampler_grid(discrete_path(schedule), grid_config(config));
+}
+
+PointGrid sampler_points(const SamplerConfig& config, const NoisePath& path) {
+  check_numbers(config);
+  check(!on_timesteps(config), "sampler",
+        "{} visits the timesteps of a schedule; use euler or dpmsolver++ on {}", config.name, path.name);
+  check(!config.compat_diffusers, "compat_diffusers", "is for schedules of timesteps");
+  return sampler_grid(path, grid_config(config));
+}
+
+double starting_scale(const SamplerConfig& config, const PathPoint& start) {
+  if (config.compat_diffusers && find(config.name).peer == Peer::sigmas) return start.sigma;
+  const double scale = std::hypot(start.alpha, start.sigma);
+  return std::abs(scale - 1) < 1e-9 ? 1.0 : scale;
+}
+
+ChurnOptions churn_options(const SamplerConfig& config) {
+  return {config.s_churn, config.s_tmin, config.s_tmax, config.s_noise};
+}
+
+DpmSolverOptions dpm_options(const SamplerConfig& config) {
+  DpmSolverOptions out;
+  out.form = config.name == "dpmsolver"     ? ExponentialForm::noise
+             : config.name == "dpmsolver++" ? ExponentialForm::data
+                                            : ExponentialForm::sde;
+  out.order = sampler_order(config);
+  out.midpoint = config.solver != "heun";
+  out.lower_order_final = config.lower_order_final;
+  out.compat_diffusers = config.compat_diffusers;
+  return out;
+}
+
+DpmSingleOptions dpm_single_options(const SamplerConfig& config) {
+  return {config.name == "dpmsolver_single" ? ExponentialForm::noise : ExponentialForm::data,
+          sampler_order(config)};
+}
+
+UniPcOptions unipc_options(const SamplerConfig& config) {
+  return {sampler_order(config), config.solver == "bh1", true, config.lower_order_final};
+}
+
+DeisOptions deis_options(const SamplerConfig& config) {
+  return {sampler_order(config), config.solver == "log_rho", config.lower_order_final};
 }
 
 }  // namespace langevin

@@ -36,7 +36,7 @@ TEST_F(Contract, VersionAndHelpGoToStdout) {
 }
 
 TEST_F(Contract, EveryVerbExplainsItselfWithExamples) {
-  for (const std::string verb : {"train", "sample", "forward", "inspect", "data", "bench"}) {
+  for (const std::string verb : {"train", "sample", "forward", "inspect", "data", "bench", "verify"}) {
     const Result r = langevin({verb, "--help"});
     EXPECT_EQ(r.status, 0) << verb;
     EXPECT_EQ(r.err, "") << verb;
