@@ -25,7 +25,7 @@ constexpr int64_t kSheet = 400;  // pictures of --grid
 constexpr double kGuidance = 2;  // where the model knows a null class
 
 struct SampleOptions {
-  std::string model, out, grid, animate, init, shard, compat;
+  std::string model, out, grid, animate, init, shard, compat, variance;
   std::optional<int64_t> count, steps, batch;
   uint64_t seed = 0;
   SamplerConfig sampler;
@@ -71,7 +71,7 @@ void declare_process(CLI::App& app, SampleOptions& o) {
       "trailing (default), leading, linspace; but for ddim and ddpm also karras, exponential, log_snr");
   app.add_option("--churn", o.sampler.s_churn,
                  "euler, heun: noise put back before each step, 0 (default) none");
-  app.add_option("--variance", o.sampler.variance, "ddpm: fixed_small (default) or fixed_large");
+  app.add_option("--variance", o.variance, "ddpm: fixed_small (default) or fixed_large");
   app.add_option("--class", o.classes, "class by name or number; several (repeated or a,b) take turns; all")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
@@ -85,7 +85,7 @@ void declare(CLI::App& app, SampleOptions& o) {
   app.add_option("model", o.model, "run folder, checkpoint or model file")->required();
   app.add_option("--out", o.out, "folder of PNG files, FILE.npz or FILE.safetensors")->required();
   app.add_option("-n,--count", o.count, "samples to make (default 16)");
-  app.add_option("--seed", o.seed, "seed of the noise (default 0)");
+  app.add_option("--seed", o.seed, "seed of the noise (default 0)")->check(CLI::NonNegativeNumber);
   declare_process(app, o);
   app.add_option("--batch", o.batch, "samples at once; default: by their size")->check(CLI::Range(1, 65536));
   app.add_option("--grid", o.grid, "FILE.png: a sheet of the first samples (up to 400)");
@@ -217,10 +217,18 @@ SamplePlan make_plan(const SampleOptions& o, const ModelFile& model) {
   request.sampler = o.sampler;
   const int64_t T = Schedule(spec.schedule).T();
   request.sampler.steps = o.steps.value_or(usual_steps(o.sampler.name, T));
+  if (o.steps.value_or(1) < 1) fail_usage("--steps: needs 1 or more, got {}", *o.steps);
+  if (!o.compat.empty() && request.sampler.name == "ddpm")
+    fail_usage("--compat: ddpm has one way of stepping here; leave the option out");
   if (!o.compat.empty() && o.compat != "diffusers")
     fail_usage("--compat: knows diffusers, not '{}'", o.compat);
   request.sampler.compat_diffusers = o.compat == "diffusers";
   as_usage([&] { check_sampler(request.sampler, T); });
+  if (!o.variance.empty()) {
+    if (request.sampler.name != "ddpm")
+      fail_usage("--variance belongs to ddpm; the noise of ddim is chosen by --eta");
+    as_usage([&] { request.sampler.variance = to_string(ddpm_variance_type(o.variance)); });
+  }
   if (request.sampler.name != "ddim" && request.sampler.eta != 0)
     fail_usage("--eta belongs to ddim; ddpm's noise is chosen by --variance");
   if (request.sampler.name != "euler" && request.sampler.name != "heun" && request.sampler.s_churn != 0)
@@ -341,8 +349,8 @@ void sample_verb(const Arguments& arguments) {
   ModelFile model = open_named_model(o.model, console);
   const ModelSpec spec = model.spec;
   const SamplePlan plan = make_plan(o, model);
-  Outputs out = open_outputs(o, plan, spec);
   const auto engine = open_engine(std::move(model), o.backend, console);
+  Outputs out = open_outputs(o, plan, spec);  // after what may fail: an empty folder is no result
   const auto start = std::chrono::steady_clock::now();
   run(plan, spec, *engine, !o.grid.empty(), out, console, stop);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();

@@ -123,7 +123,15 @@ class SafetensorsOutput final : public SampleOutput {
  public:
   explicit SafetensorsOutput(const OutputPlan& plan) : plan_(plan) {
     check_absent(plan);
-    x0_.reserve(static_cast<size_t>(plan.count * element_count(plan.shape)));
+    try {
+      x0_.reserve(static_cast<size_t>(plan.count * element_count(plan.shape)));
+    } catch (const std::exception&) {
+      fail(
+          "{}: {} samples are more than memory holds, and this format is written in one piece; give FILE.npz "
+          "or a "
+          "folder, or make parts with --shard",
+          plan.path.string(), plan.count);
+    }
   }
   void add(const HostArrayF& x0, std::span<const int64_t> labels) override {
     x0_.insert(x0_.end(), x0.data().begin(), x0.data().end());
@@ -156,8 +164,8 @@ std::unique_ptr<SampleOutput> open_output(const OutputPlan& plan) {
   if (extension == ".safetensors") return std::make_unique<SafetensorsOutput>(plan);
   static constexpr std::array<std::string_view, 10> kFiles{".npy", ".png", ".jpg", ".jpeg", ".webp",
                                                            ".gif", ".tar", ".zip", ".pt",   ".h5"};
-  check(std::find(kFiles.begin(), kFiles.end(), extension) == kFiles.end(), plan.path.string(),
-        "--out takes a folder, FILE.npz or FILE.safetensors, no {} file", extension);
+  if (std::find(kFiles.begin(), kFiles.end(), extension) != kFiles.end())
+    fail_usage("--out: takes a folder, FILE.npz or FILE.safetensors, not {}", plan.path.string());
   check(!fs::exists(plan.path) || fs::is_directory(plan.path), plan.path.string(),
         "is a file; --out takes a folder, FILE.npz or FILE.safetensors");
   return std::make_unique<PngFolder>(plan);

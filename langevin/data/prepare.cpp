@@ -176,7 +176,8 @@ std::vector<int64_t> sort_out(const Source& source, const std::vector<Finding>& 
       good.push_back(static_cast<int64_t>(i));
       continue;
     }
-    if (options.strict) fail("{} (bad picture; remove it, or let data.strict=false skip it)", error);
+    if (options.strict)
+      fail("{}: {} (bad picture; remove it, or let data.strict=false skip it)", summary.path, error);
     const std::string name = source.name(static_cast<int64_t>(i));
     summary.skipped.emplace_back(name,
                                  error.starts_with(name + ": ") ? error.substr(name.size() + 2) : error);

@@ -213,7 +213,13 @@ TEST_F(Trained, SampleNamesWhatDoesNotFitTheModel) {
   write(path("file"), "");  // no folder: found before the network runs
   expect({"--grid", path("file/g.png")}, 1, {path("file")});
   expect({"--animate", path("file/g.gif")}, 1, {path("file")});
-  expect_error({"sample", path("run"), "--out", path("x.npy")}, 1, {"x.npy", "FILE.npz"});
+  expect_error({"sample", path("run"), "--out", path("x.npy")}, 2, {"x.npy", "FILE.npz"});
+  expect({"--seed", "-1"}, 2, {"--seed"});
+  expect({"--steps", "0"}, 2, {"--steps"});
+  expect({"--sampler", "ddpm", "--steps", "3", "--compat", "diffusers"}, 2, {"compat"});
+  expect({"--variance", "fixed_large"}, 2, {"--variance", "ddpm"});
+  expect({"--sampler", "ddpm", "--variance", "fixed_lage"}, 2, {"did you mean 'fixed_large'?"});
+  EXPECT_FALSE(fs::exists(path("o")));
   expect_error({"sample", path("run"), "--out", path("file/deep")}, 1, {path("file")});
   EXPECT_FALSE(fs::exists(path("o/000000.png")));
 }
