@@ -9,6 +9,7 @@
 #include "langevin/runtime/plain_steps.h"
 #include "langevin/runtime/product_step.h"
 #include "langevin/runtime/upsampled_step.h"
+#include "langevin/runtime/winograd_step.h"
 
 namespace langevin::runtime {
 namespace {
@@ -221,7 +222,15 @@ class Lowering {
     const auto residual = residual_.find(i);
     const int src = buffer(node(i).inputs[0]),
               added = residual == residual_.end() ? -1 : buffer(residual->second);
-    add(std::make_unique<ProductStep>(product_spec(node(i)), src, new_buffer(i), added));
+    const ProductSpec product = product_spec(node(i));
+    const WinogradSpec winograd{n.name, product.in, product.out, product.h, product.w};
+    const bool square = product.kernel == 3 && product.stride == 1 && product.pad_before == 1 &&
+                        product.pad_after == 1 && product.bias;
+    if (square && suits_winograd(winograd, n.shape[0], type_)) {
+      add(std::make_unique<WinogradStep>(winograd, src, new_buffer(i), added));
+    } else {
+      add(std::make_unique<ProductStep>(product, src, new_buffer(i), added));
+    }
   }
 
   void emit_norm(int i) {
