@@ -1,5 +1,6 @@
 #include "langevin/cli/command.h"
 
+#include <charconv>
 #include <cstdio>
 
 #include "langevin/core/names.h"
@@ -54,9 +55,21 @@ bool parse(CLI::App& app, const Arguments& arguments) {
   }
 }
 
+CLI::Validator seed_range() {
+  const auto refuse = [](std::string& text) -> std::string {
+    uint64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    const bool good = error == std::errc() && end == text.data() + text.size();
+    return good ? "" : "needs a whole number from 0 to 18446744073709551615, got " + text;
+  };
+  return {refuse, "", "seed"};
+}
+
 ModelFile open_named_model(const std::string& model, Console& console) {
   ModelFile file = open_model(model);
-  for (const std::string& line : file.passed_over) console.warn(line);
+  for (const std::string& line : file.passed_over) {
+    console.warn(fmt::format("{}; taking {}", line, file.path.string()));
+  }
   return file;
 }
 

@@ -53,6 +53,9 @@ void print_json(const nlohmann::json& json);
 /// Text for people on stdout.
 void print(const std::string& text);
 
+/// Of --seed: a whole number from 0 to 2^64 - 1; what is beyond must not become another seed.
+CLI::Validator seed_range();
+
 /// open_model, which tells what it passed over.
 ModelFile open_named_model(const std::string& model, Console& console);
 

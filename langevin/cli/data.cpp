@@ -47,7 +47,7 @@ CLI::App* declare_digits(CLI::App& app, DigitsOptions& o, CommonOptions& common)
   sub->add_option("--out", o.out, "folder to make")->required();
   sub->add_option("--count", o.count, "pictures (default 10000)");
   sub->add_option("--size", o.size, "side in pixels, 8 to 256 (default 28)");
-  sub->add_option("--seed", o.seed, "seed of fonts and distortions (default 0)");
+  sub->add_option("--seed", o.seed, "seed of fonts and distortions (default 0)")->check(seed_range());
   sub->add_option("--format", o.format, "folder (of PNG) or idx (default folder)");
   sub->add_option("--fonts", o.fonts, "font files or folders (default: the system's)");
   sub->add_flag("--force", o.force, "replace a set made earlier");

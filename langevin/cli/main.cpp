@@ -2,6 +2,7 @@
 // status.
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <cstdio>
 #include <new>
 
@@ -92,6 +93,9 @@ int report(const Arguments& arguments, const std::string& name, const std::strin
 }  // namespace
 
 int main(int argc, char** argv) {
+#ifdef SIGXFSZ
+  std::signal(SIGXFSZ, SIG_IGN);  // a limit on file sizes is an error of the write, with a line that says so
+#endif
   const Arguments arguments(argv + 1, argv + std::max(argc, 1));
   std::string name;
   try {

@@ -85,7 +85,7 @@ void declare(CLI::App& app, SampleOptions& o) {
   app.add_option("model", o.model, "run folder, checkpoint or model file")->required();
   app.add_option("--out", o.out, "folder of PNG files, FILE.npz or FILE.safetensors")->required();
   app.add_option("-n,--count", o.count, "samples to make (default 16)");
-  app.add_option("--seed", o.seed, "seed of the noise (default 0)")->check(CLI::NonNegativeNumber);
+  app.add_option("--seed", o.seed, "seed of the noise (default 0)")->check(seed_range());
   declare_process(app, o);
   app.add_option("--batch", o.batch, "samples at once; default: by their size")->check(CLI::Range(1, 65536));
   app.add_option("--grid", o.grid, "FILE.png: a sheet of the first samples (up to 400)");

@@ -115,6 +115,17 @@ TrainJob make_job(const TrainOptions& o) {
   return job;
 }
 
+/// A run inside its own data would train on its sample grids.
+void check_apart(const fs::path& run, const fs::path& data) {
+  std::error_code ignored;
+  if (!fs::is_directory(data, ignored)) return;
+  const fs::path inside =
+      fs::weakly_canonical(fs::absolute(run), ignored).lexically_relative(fs::canonical(data));
+  check(inside.empty() || *inside.begin() == "..", run.string(),
+        "lies inside the data {}, so that its own sample grids would be trained on; give another --out",
+        data.string());
+}
+
 void list_keys(const TrainOptions& o) {
   TrainJob job = preset_job(o.preset.empty() ? Recipe{}.preset : o.preset);
   const Schema schema = job_schema(job);
@@ -149,6 +160,7 @@ void train_verb(const Arguments& arguments) {
   job.data = fs::absolute(job.data).string();  // a run may be resumed from anywhere
   check(fs::exists(job.data), job.data, "no such data; give a folder of pictures or an archive with --data");
   check_recipe(job.recipe);
+  check_apart(o.out, job.data);
 
   Console console(o.common.level());
   const StopSignal stop;  // before the wing loads: a signal from now on ends the run in order

@@ -91,7 +91,7 @@ void verify_verb(const Arguments& arguments) {
   app.add_option("--plot", o.plot, "FILE.svg: error against steps, a line a sampler");
   app.add_option("-n,--count", o.count, "samples of each mixture check (default 4000)")
       ->check(CLI::Range(500, 1000000));
-  app.add_option("--seed", o.seed, "seed of the mixture checks (default 1)");
+  app.add_option("--seed", o.seed, "seed of the mixture checks (default 1)")->check(seed_range());
   add_common(app, o.common);
   app.footer(kExamples);
   if (!parse(app, arguments)) return;

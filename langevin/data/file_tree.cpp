@@ -115,6 +115,13 @@ class Tar final : public FileTree {
   int fd_ = -1;
 };
 
+constexpr int64_t kPicture = int64_t{256} << 20;  // larger ones inside an archive are not unpacked
+
+bool is_picture_name(const std::string& path) {
+  const std::string extension = extension_of(path);
+  return extension == ".png" || extension == ".jpg" || extension == ".jpeg" || extension == ".webp";
+}
+
 class Unpacked final : public FileTree {
  public:
   Unpacked(const fs::path& path, std::string kind, const Wanted& wanted, uint64_t max_memory) {
@@ -135,7 +142,11 @@ class Unpacked final : public FileTree {
         ++left_out_[extension_of(entry.path)];
         return false;
       }
-      if (entry.size > 0 && static_cast<uint64_t>(entry.size) > max_memory) too_large();
+      if (entry.size > kPicture && is_picture_name(entry.path)) {  // a bomb: known by its name alone
+        all.emplace_back(TreeFile{entry.path, entry.size}, std::vector<std::byte>());
+        return false;
+      }
+      if (entry.size > 0 && total + static_cast<uint64_t>(entry.size) > max_memory) too_large();
       return true;
     };
     read_archive(path, options, [&](const ArchiveEntry& entry, std::vector<std::byte>&& bytes) {
@@ -152,8 +163,10 @@ class Unpacked final : public FileTree {
   }
   std::vector<std::byte> read(size_t i, size_t max_bytes) const override {
     const auto& bytes = contents_.at(i);
-    if (bytes.size() > max_bytes)
-      fail("{}: {} bytes, more than the {} allowed", files_[i].path, bytes.size(), max_bytes);
+    const auto size = static_cast<uint64_t>(files_[i].size);
+    if (size > std::min<uint64_t>(max_bytes, bytes.size()))
+      fail("{}: {} bytes, more than the {} allowed", files_[i].path, size,
+           std::min<uint64_t>(max_bytes, kPicture));
     return bytes;
   }
 

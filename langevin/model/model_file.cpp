@@ -94,7 +94,7 @@ ModelFile open_model(const fs::path& model) {
       return file;
     } catch (const Error& e) {
       if (files.size() == 1) throw;
-      passed_over.push_back(fmt::format("{}; trying the checkpoint before it", e.what()));
+      passed_over.emplace_back(e.what());
     }
   }
   fail("{}: none of its {} model and checkpoint files is whole; the newest: {}", model.string(), files.size(),

@@ -39,13 +39,18 @@ inline void check_run_folder(const std::filesystem::path& run, bool resume) {
   namespace fs = std::filesystem;
   std::error_code error;
   if (resume) {
-    check(fs::is_regular_file(run / "config.toml", error), run.string(),
-          "there is no run to resume (no config.toml); leave --resume out to begin one");
+    check(
+        fs::is_regular_file(run / "config.toml", error), run.string(),
+        "there is no run to resume (no config.toml); leave --resume out to begin one in a folder of its own");
     return;
   }
   if (!fs::exists(fs::symlink_status(run, error))) return;
   check(fs::is_directory(run, error), run.string(), "exists and is no folder; give another --out");
-  check(fs::is_empty(run, error) && !error, run.string(),
+  // A start that ended before its first checkpoint left nothing that counts.
+  const bool aborted = fs::exists(run / "config.toml", error) &&
+                       !fs::exists(run / "model.safetensors", error) &&
+                       (!fs::exists(run / "checkpoints", error) || fs::is_empty(run / "checkpoints", error));
+  check(aborted || (fs::is_empty(run, error) && !error), run.string(),
         "the run folder exists already; continue it with --resume, or give another --out");
 }
 

@@ -119,13 +119,15 @@ class Trainer {
     plan_preview();
     loader_.emplace(data_, loader_options(job_), state_.position);
     const int64_t total = job_.recipe.steps;
-    Progress progress(console_, "training", "img", total, job_.recipe.minutes);
+    const double minutes_left =
+        job_.recipe.minutes > 0 ? std::max(1e-3, job_.recipe.minutes - state_.seconds / 60) : 0;
+    Progress progress(console_, "training", "img", total, minutes_left);
     std::string reason = finished();
     // Nothing left to do: the run was ended after its last checkpoint, and its last line was dropped on
     // resuming.
     if (!reason.empty() && state_.interval.steps > 0) write_log();
-    if (!reason.empty()) {
-      result_loss_ = log_->last_loss();
+    if (!reason.empty()) result_loss_ = log_->last_loss();
+    if (!reason.empty() && reason != "signal") {
       console_.info(
           fmt::format("nothing to do: the run has had its {} (step {}, {:.1f} minutes); give more --steps or "
                       "--minutes, counted from the run's beginning",

@@ -144,6 +144,7 @@ TEST_F(TrainUsage, MistakesAreFoundBeforeAnythingIsMade) {
   expect_error({"train", "--data", data, "--out", run, "--preset", "tiny", "--config", "x"}, 2, {"--config"});
   expect_error({"train", "--data", path("none"), "--out", run}, 1, {path("none"), "no such data"});
   expect_error({"train", "--out", run, "--resume"}, 1, {run, "no run to resume"});
+  expect_error({"train", "--data", data, "--out", data + "/run", "--steps", "1"}, 1, {"inside the data"});
   EXPECT_FALSE(fs::exists(run));
 }
 

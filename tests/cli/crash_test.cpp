@@ -171,6 +171,12 @@ TEST_F(Crash, AFullDiskEndsTrainingWithALineAndTheLastCheckpointSurvives) {
   expect_same_weights("run", "whole");
 }
 
+TEST_F(Crash, AStartThatFailedCanBeMadeAgain) {
+  EXPECT_EQ(shell(full_disk(12), train("run")).status, 1);
+  const Result again = langevin(train("run"));
+  EXPECT_EQ(again.status, 0) << again.err;
+}
+
 TEST_F(Crash, AFullDiskLeavesNoHalfWrittenSamples) {
   std::vector<std::string> arguments = train("run");
   arguments[8] = "2";

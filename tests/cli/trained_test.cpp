@@ -215,6 +215,7 @@ TEST_F(Trained, SampleNamesWhatDoesNotFitTheModel) {
   expect({"--animate", path("file/g.gif")}, 1, {path("file")});
   expect_error({"sample", path("run"), "--out", path("x.npy")}, 2, {"x.npy", "FILE.npz"});
   expect({"--seed", "-1"}, 2, {"--seed"});
+  expect({"--seed", "18446744073709551616"}, 2, {"--seed", "whole number"});  // not 2^64 - 1 in its place
   expect({"--steps", "0"}, 2, {"--steps"});
   expect({"--sampler", "ddpm", "--steps", "3", "--compat", "diffusers"}, 2, {"compat"});
   expect({"--variance", "fixed_large"}, 2, {"--variance", "ddpm"});
