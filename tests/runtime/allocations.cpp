@@ -32,10 +32,14 @@ void* operator new(size_t bytes) { return allocate(bytes, 16); }
 void* operator new[](size_t bytes) { return allocate(bytes, 16); }
 void* operator new(size_t bytes, std::align_val_t a) { return allocate(bytes, static_cast<size_t>(a)); }
 void* operator new[](size_t bytes, std::align_val_t a) { return allocate(bytes, static_cast<size_t>(a)); }
+void* operator new(size_t bytes, const std::nothrow_t&) noexcept { return allocate(bytes, 16); }
+void* operator new[](size_t bytes, const std::nothrow_t&) noexcept { return allocate(bytes, 16); }
 void operator delete(void* p) noexcept { std::free(p); }
 void operator delete[](void* p) noexcept { std::free(p); }
 void operator delete(void* p, size_t) noexcept { std::free(p); }
 void operator delete[](void* p, size_t) noexcept { std::free(p); }
+void operator delete(void* p, const std::nothrow_t&) noexcept { std::free(p); }
+void operator delete[](void* p, const std::nothrow_t&) noexcept { std::free(p); }
 void operator delete(void* p, std::align_val_t) noexcept { std::free(p); }
 void operator delete[](void* p, std::align_val_t) noexcept { std::free(p); }
 void operator delete(void* p, size_t, std::align_val_t) noexcept { std::free(p); }
