@@ -117,11 +117,6 @@ class Tar final : public FileTree {
 
 constexpr int64_t kPicture = int64_t{256} << 20;  // larger ones inside an archive are not unpacked
 
-bool is_picture_name(const std::string& path) {
-  const std::string extension = extension_of(path);
-  return extension == ".png" || extension == ".jpg" || extension == ".jpeg" || extension == ".webp";
-}
-
 class Unpacked final : public FileTree {
  public:
   Unpacked(const fs::path& path, std::string kind, const Wanted& wanted, uint64_t max_memory) {
@@ -142,7 +137,7 @@ class Unpacked final : public FileTree {
         ++left_out_[extension_of(entry.path)];
         return false;
       }
-      if (entry.size > kPicture && is_picture_name(entry.path)) {  // a bomb: known by its name alone
+      if (entry.size > kPicture && is_picture(entry.path)) {  // a bomb: known by its name alone
         all.emplace_back(TreeFile{entry.path, entry.size}, std::vector<std::byte>());
         return false;
       }
@@ -229,6 +224,11 @@ bool natural_less(std::string_view a, std::string_view b) {
   }
   if (i == a.size() && j == b.size()) return a < b;  // differ in leading zeros at most
   return i == a.size();
+}
+
+bool is_picture(std::string_view path) {
+  const std::string extension = extension_of(path);
+  return extension == ".png" || extension == ".jpg" || extension == ".jpeg" || extension == ".webp";
 }
 
 std::string extension_of(std::string_view path) {

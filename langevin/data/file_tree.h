@@ -51,6 +51,8 @@ bool looks_like_archive(const std::filesystem::path& path);
 
 /// Runs of digits compare as numbers: a2 before a10; "/" before all else, so folders stay together.
 bool natural_less(std::string_view a, std::string_view b);
+/// By its name: PNG, JPEG or WebP.
+bool is_picture(std::string_view path);
 /// "a.PNG" -> ".png"; "" where there is none.
 std::string extension_of(std::string_view path);
 /// What is behind the last '/'.

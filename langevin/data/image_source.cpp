@@ -17,11 +17,6 @@ namespace {
 constexpr size_t kMaxFile = size_t{256} << 20;
 constexpr std::string_view kMetadata = "metadata.jsonl";
 
-bool is_picture(std::string_view path) {
-  const std::string extension = extension_of(path);
-  return extension == ".png" || extension == ".jpg" || extension == ".jpeg" || extension == ".webp";
-}
-
 /// What a file's header says; Error where its name says another format: what else is wrong with it nobody
 /// knows.
 ImageInfo probe_as_named(std::span<const std::byte> bytes, const std::string& path) {

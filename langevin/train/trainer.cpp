@@ -115,7 +115,6 @@ class Trainer {
     start_ = Clock::now();
     seconds_before_ = saved_at_ = interval_start_ = state_.seconds;
     images_at_interval_ = state_.position;
-    next_preview_ = state_.seconds;
     plan_preview();
     loader_.emplace(data_, loader_options(job_), state_.position);
     const int64_t total = job_.recipe.steps;
