@@ -19,6 +19,7 @@ using langevin::HWY_NAMESPACE::load;
 using langevin::HWY_NAMESPACE::silu;
 using langevin::HWY_NAMESPACE::silu_slope;
 using langevin::HWY_NAMESPACE::store;
+using langevin::HWY_NAMESPACE::store_byte;
 using langevin::HWY_NAMESPACE::store_result;
 
 // Rows that share one load of the coefficients; as many forward streams as the prefetcher follows easily.
@@ -90,6 +91,23 @@ struct ApplyBody {
 };
 
 template <class T, bool kSilu>
+struct ApplyBytesBody {
+  ApplyBytes<T> args;
+  template <class D>
+  HWY_INLINE void operator()(D d, size_t at, size_t lane, size_t rows, size_t stride) const {
+    const auto a = load(d, args.a + lane);
+    const auto b = load(d, args.b + lane);
+    for (size_t row = 0; row < rows; ++row) {
+      auto z = hn::MulAdd(a, load(d, args.x + at + row * stride), b);
+      // A 256th of the range is all that stays: the digits of bf16 are enough.
+      if constexpr (kSilu)
+        z = hn::MulAdd(silu<Digits::bf16>(d, z), load(d, args.gain + lane), load(d, args.offset + lane));
+      store_byte(d, z, args.y + at + row * stride);
+    }
+  }
+};
+
+template <class T, bool kSilu>
 struct GradientSumsBody {
   GradientSums<T> args;
   template <class D>
@@ -142,6 +160,11 @@ HWY_INLINE void apply_of(const Chunk& chunk, const Apply<T>& args) {
 }
 
 template <class T>
+HWY_INLINE void apply_bytes_of(const Chunk& chunk, const ApplyBytes<T>& args) {
+  args.silu ? tiles(chunk, ApplyBytesBody<T, true>{args}) : tiles(chunk, ApplyBytesBody<T, false>{args});
+}
+
+template <class T>
 HWY_INLINE void gradient_sums_of(const Chunk& chunk, const GradientSums<T>& args) {
   std::fill_n(args.sum, chunk.period, 0.0F);
   std::fill_n(args.sum2, chunk.period, 0.0F);
@@ -158,6 +181,8 @@ void moments_f32(const Chunk& chunk, const Moments<float>& args) { moments_of(ch
 void moments_bf16(const Chunk& chunk, const Moments<BF16>& args) { moments_of(chunk, args); }
 void apply_f32(const Chunk& chunk, const Apply<float>& args) { apply_of(chunk, args); }
 void apply_bf16(const Chunk& chunk, const Apply<BF16>& args) { apply_of(chunk, args); }
+void bytes_f32(const Chunk& chunk, const ApplyBytes<float>& args) { apply_bytes_of(chunk, args); }
+void bytes_bf16(const Chunk& chunk, const ApplyBytes<BF16>& args) { apply_bytes_of(chunk, args); }
 void sums_f32(const Chunk& chunk, const GradientSums<float>& args) { gradient_sums_of(chunk, args); }
 void sums_bf16(const Chunk& chunk, const GradientSums<BF16>& args) { gradient_sums_of(chunk, args); }
 void dx_f32(const Chunk& chunk, const GradientApply<float>& args) { gradient_apply_of(chunk, args); }
@@ -173,6 +198,8 @@ HWY_EXPORT(moments_f32);
 HWY_EXPORT(moments_bf16);
 HWY_EXPORT(apply_f32);
 HWY_EXPORT(apply_bf16);
+HWY_EXPORT(bytes_f32);
+HWY_EXPORT(bytes_bf16);
 HWY_EXPORT(sums_f32);
 HWY_EXPORT(sums_bf16);
 HWY_EXPORT(dx_f32);
@@ -186,6 +213,12 @@ void moments(const Chunk& chunk, const Moments<BF16>& args) {
 }
 void apply(const Chunk& chunk, const Apply<float>& args) { HWY_DYNAMIC_DISPATCH(apply_f32)(chunk, args); }
 void apply(const Chunk& chunk, const Apply<BF16>& args) { HWY_DYNAMIC_DISPATCH(apply_bf16)(chunk, args); }
+void apply(const Chunk& chunk, const ApplyBytes<float>& args) {
+  HWY_DYNAMIC_DISPATCH(bytes_f32)(chunk, args);
+}
+void apply(const Chunk& chunk, const ApplyBytes<BF16>& args) {
+  HWY_DYNAMIC_DISPATCH(bytes_bf16)(chunk, args);
+}
 void gradient_sums(const Chunk& chunk, const GradientSums<float>& args) {
   HWY_DYNAMIC_DISPATCH(sums_f32)(chunk, args);
 }

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "langevin/kernels/bf16.h"
 
@@ -38,6 +39,21 @@ struct Apply {
 };
 void apply(const Chunk& chunk, const Apply<float>& args);
 void apply(const Chunk& chunk, const Apply<BF16>& args);
+
+/// y = byte(act(a x + b) gain + offset), kernels/bytes.h. Without SiLU a and b hold gain and offset already,
+/// and those may be null.
+template <class T>
+struct ApplyBytes {
+  const T* x;
+  const float* a;
+  const float* b;
+  const float* gain;
+  const float* offset;
+  uint8_t* y;
+  bool silu;
+};
+void apply(const Chunk& chunk, const ApplyBytes<float>& args);
+void apply(const Chunk& chunk, const ApplyBytes<BF16>& args);
 
 /// With dz = dy act'(a x + b): sum[l] = sum of dz, sum2[l] = sum of dz (x - mean[l]).
 template <class T>

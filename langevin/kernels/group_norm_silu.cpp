@@ -58,11 +58,11 @@ struct Rows {
   int64_t size;
 };
 
-// The forward call's workspace: rows of pivot, a and b for each slot, lanes for each thread, sums for each
-// chunk.
+// The forward call's workspace: rows of pivot, a, b, gain and offset for each slot, lanes for each thread,
+// sums for each chunk.
 struct ForwardLayout {
   int64_t slots = 0, threads = 0;
-  int64_t floats(const Cut& cut) const { return (3 * slots + 2 * threads) * cut.period; }
+  int64_t floats(const Cut& cut) const { return (5 * slots + 2 * threads) * cut.period; }
   int64_t doubles(const GroupNormShape& s, const Cut& cut) const { return s.n * cut.chunks * 2 * s.groups; }
   // Sums first: doubles need the better alignment.
   int64_t bytes(const GroupNormShape& s, const Cut& cut) const {
@@ -162,7 +162,9 @@ class Forward {
     pivot_ = {rows, cut.period};
     a_ = {rows + slot_rows, cut.period};
     b_ = {rows + 2 * slot_rows, cut.period};
-    lanes_ = {rows + 3 * slot_rows, 2 * cut.period};
+    gain_ = {rows + 3 * slot_rows, cut.period};
+    offset_ = {rows + 4 * slot_rows, cut.period};
+    lanes_ = {rows + 5 * slot_rows, 2 * cut.period};
   }
 
   // The pivot near the group's mean: variance is summed about it, so that a large mean does not swamp it. It
@@ -238,13 +240,15 @@ class Forward {
                         modulation.offset(c));
       }
     }
+    if (arrays_.bytes != nullptr) settle_bytes(slot);
     repeat_row(a_[slot], s_.c, cut_.period);
     repeat_row(b_[slot], s_.c, cut_.period);
   }
 
   void write(int64_t n, int64_t chunk, int64_t slot) {
-    rows::apply(chunk_of(s_, cut_, chunk), {at(arrays_.x, n, chunk), a_[slot], b_[slot],
-                                            at(arrays_.y, n, chunk), s_.activation == Activation::silu});
+    if (arrays_.bytes != nullptr) return write_bytes(n, chunk, slot);
+    rows::apply(chunk_of(s_, cut_, chunk),
+                rows::Apply<T>{at(arrays_.x, n, chunk), a_[slot], b_[slot], at(arrays_.y, n, chunk), silu()});
   }
 
  private:
@@ -252,6 +256,34 @@ class Forward {
   P* at(P* base, int64_t n, int64_t chunk) const {
     return base + (n * s_.hw + chunk * cut_.chunk_hw) * s_.c;
   }
+  bool silu() const { return s_.activation == Activation::silu; }
+
+  // What makes bytes of the result: after SiLU an operation of its own, else part of a and b.
+  void settle_bytes(int64_t slot) {
+    const BytePicture& to = *arrays_.bytes;
+    if (silu()) {
+      std::copy_n(to.gain, s_.c, gain_[slot]);
+      std::copy_n(to.offset, s_.c, offset_[slot]);
+      repeat_row(gain_[slot], s_.c, cut_.period);
+      repeat_row(offset_[slot], s_.c, cut_.period);
+      return;
+    }
+    for (int64_t c = 0; c < s_.c; ++c) {
+      a_[slot][c] *= to.gain[c];
+      b_[slot][c] = b_[slot][c] * to.gain[c] + to.offset[c];
+    }
+  }
+
+  void write_bytes(int64_t n, int64_t chunk, int64_t slot) {
+    const int64_t begin = chunk * cut_.chunk_hw, end = std::min(s_.hw, begin + cut_.chunk_hw);
+    const BytePicture& to = *arrays_.bytes;
+    bytes::for_each_piece(to, n, s_.hw / to.w, s_.c, begin, end, [&](int64_t at, uint8_t* y, int64_t count) {
+      rows::apply({static_cast<size_t>(count * s_.c), static_cast<size_t>(cut_.period)},
+                  rows::ApplyBytes<T>{arrays_.x + (n * s_.hw + at) * s_.c, a_[slot], b_[slot], gain_[slot],
+                                      offset_[slot], y, silu()});
+    });
+  }
+
   const float* added_row(int64_t n) const {
     return arrays_.added == nullptr ? nullptr : arrays_.added + n * arrays_.added_stride;
   }
@@ -259,9 +291,9 @@ class Forward {
   const GroupNormShape& s_;
   const Cut& cut_;
   const GroupNormForward<T>& arrays_;
-  RowView<float> pivot_{}, a_{}, b_{};  // one row a slot
-  RowView<float> lanes_{};              // one row a thread
-  RowView<double> sums_{};              // a row a chunk: (sum, sum of squares) of every group
+  RowView<float> pivot_{}, a_{}, b_{}, gain_{}, offset_{};  // one row a slot
+  RowView<float> lanes_{};                                  // one row a thread
+  RowView<double> sums_{};  // a row a chunk: (sum, sum of squares) of every group
 };
 
 template <class T>
@@ -395,7 +427,11 @@ ForwardLayout forward_layout(const GroupNormShape& s, const Cut& cut) {
 template <class T>
 void forward(const GroupNormShape& s, const GroupNormForward<T>& arrays) {
   check_shape(s, "group_norm_silu");
-  check(arrays.x != nullptr && arrays.y != nullptr, "group_norm_silu", "x and y must not be null");
+  const BytePicture* bytes = arrays.bytes;
+  check(arrays.x != nullptr && (bytes != nullptr ? bytes->y != nullptr : arrays.y != nullptr),
+        "group_norm_silu", "x and y must not be null");
+  check(bytes == nullptr || (bytes->w > 0 && s.hw % bytes->w == 0), "group_norm_silu",
+        "{} positions are no rows of {}", s.hw, bytes == nullptr ? 0 : bytes->w);
   const Cut cut = cut_up(s);
   const int threads = threads_for(s.n * s.hw * s.c);
   const bool alone = prefer_sample_a_thread(s, cut, threads);

@@ -13,6 +13,7 @@
 #include <cstdint>
 
 #include "langevin/kernels/bf16.h"
+#include "langevin/kernels/bytes.h"
 
 namespace langevin {
 
@@ -42,7 +43,9 @@ struct GroupNormForward {
   float* rstd = nullptr;          // (n, groups), 1 / sqrt(variance + eps); null = not wanted
   const float* added = nullptr;   // (n, c), added to x before all else at no cost; null = 0
   int64_t added_stride = 0;       // as modulation_stride
-  void* workspace = nullptr;      // group_norm_workspace(shape) bytes on 64; null = allocated by the call
+  const BytePicture* bytes =
+      nullptr;                // the result goes there instead, for an int8 product; y is not used then
+  void* workspace = nullptr;  // group_norm_workspace(shape) bytes on 64; null = allocated by the call
 };
 
 /// Bytes of workspace that a forward call needs with the present number of threads.

@@ -48,8 +48,20 @@ Point point(const GroupNormShape& s, const Arrays& arrays, int64_t n, int64_t p,
 
 double sigmoid(double z) { return 1 / (1 + std::exp(-z)); }
 
+/// The place of channel c at position p of sample n within its frame.
+uint8_t* framed(const BytePicture& to, int64_t n, int64_t h, int64_t p, int64_t c, int64_t channel) {
+  const int64_t row = to.before + p / to.w, column = to.before + p % to.w;
+  return to.y + ((n * to.framed(h) + row) * to.framed(to.w) + column) * c + channel;
+}
+
+void fill_frames(const GroupNormShape& s, const BytePicture& to) {
+  const int64_t positions = s.n * to.framed(s.hw / to.w) * to.framed(to.w);
+  for (int64_t i = 0; i < positions * s.c; ++i) to.y[i] = to.zero[i % s.c];
+}
+
 template <class T>
 void forward(const GroupNormShape& s, const GroupNormForward<T>& arrays) {
+  if (arrays.bytes != nullptr) fill_frames(s, *arrays.bytes);
   const int64_t size = s.c / s.groups;
   const double count = static_cast<double>(s.hw * size);
   for (int64_t n = 0; n < s.n; ++n) {
@@ -67,7 +79,12 @@ void forward(const GroupNormShape& s, const GroupNormForward<T>& arrays) {
       for (int64_t p = 0; p < s.hw; ++p) {
         for (int64_t c = g * size; c < (g + 1) * size; ++c) {
           const double z = point(s, arrays, n, p, c, mean, rstd).z;
-          put(arrays.y + (n * s.hw + p) * s.c + c, s.activation == Activation::silu ? z * sigmoid(z) : z);
+          const double y = s.activation == Activation::silu ? z * sigmoid(z) : z;
+          if (arrays.bytes != nullptr) {
+            *framed(*arrays.bytes, n, s.hw / arrays.bytes->w, p, s.c, c) = byte_of(y, *arrays.bytes, c);
+          } else {
+            put(arrays.y + (n * s.hw + p) * s.c + c, y);
+          }
         }
       }
     }

@@ -69,6 +69,17 @@ HWY_INLINE void store_result([[maybe_unused]] D d, hn::Vec<D> v, BF16* to) {
   store_upper_half(d, rounded_bits(d, v), to);
 }
 
+/// v rounded to the nearest of 0..255; NaN becomes one of them.
+template <class D>
+HWY_INLINE void store_byte([[maybe_unused]] D d, hn::Vec<D> v, uint8_t* to) {
+  const hn::Rebind<uint32_t, D> d32;
+  const hn::Rebind<uint8_t, D> d8;
+  const auto in_range = hn::Min(hn::Max(v, hn::Zero(d)), hn::Set(d, 255.0F));
+  // 2^23: adding it rounds to an integer, which then stands in the low bits.
+  const auto bits = hn::BitCast(d32, hn::Add(in_range, hn::Set(d, 8388608.0F)));
+  hn::StoreU(hn::TruncateTo(d8, bits), d8, to);
+}
+
 /// How exact a sigmoid must be: for a sum or an fp32 result (relative error 1e-6), or for a result that is
 /// rounded to bfloat16 at once (2e-4, a twentieth of that rounding).
 enum class Digits { all, bf16 };

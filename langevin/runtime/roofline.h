@@ -9,6 +9,7 @@ namespace langevin {
 
 struct Roofline {
   double conv_fp32 = 0, conv_bf16 = 0;      // GFLOP/s, best 3x3 convolution forward, channels-last
+  double conv_int8 = 0;                     // likewise, u8 pictures and s8 weights; GOP/s, strictly
   double matmul_fp32 = 0, matmul_bf16 = 0;  // GFLOP/s
   double memory = 0;                        // GB/s, reading
   int threads = 0;
