@@ -44,8 +44,8 @@ void declare(CLI::App& app, BenchRequest& o, std::string& backend) {
   app.add_option("--batch", o.batch, "images a step or call; 0: 16")->check(CLI::Range(0, 65536));
   app.add_option("--size", o.size, "height and width; 0: the preset's")->check(CLI::Range(0, 4096));
   app.add_option("--channels", o.channels, "channels of the pictures (default 3)")->check(CLI::Range(1, 64));
-  app.add_option("--precision", o.precision, "auto, fp32 or bf16")
-      ->check(CLI::IsMember({"auto", "fp32", "bf16"}));
+  app.add_option("--precision", o.precision, "auto, fp32, bf16 or (sample, policy) int8")
+      ->check(CLI::IsMember({"auto", "fp32", "bf16", "int8"}));
   app.add_option("--device", o.device, "auto, cpu or cuda")->check(CLI::IsMember({"auto", "cpu", "cuda"}));
   app.add_option("--steps", o.steps, "steps of the sampler in one measurement; 0: 5")
       ->check(CLI::Range(0, 1000000));

@@ -32,8 +32,8 @@ void add_backend(CLI::App& app, BackendOptions& o) {
   app.add_option("--backend", o.backend, "auto (default), runtime (CPU, without libtorch) or torch");
   app.add_option("--device", o.engine.device, "auto (default), cpu or cuda")
       ->check(CLI::IsMember({"auto", "cpu", "cuda"}));
-  app.add_option("--precision", o.engine.precision, "fp32 (default) or bf16")
-      ->check(CLI::IsMember({"fp32", "bf16"}));
+  app.add_option("--precision", o.engine.precision, "fp32 (default), bf16 or int8 (the runtime alone)")
+      ->check(CLI::IsMember({"fp32", "bf16", "int8"}));
   app.add_option("--threads", o.engine.threads, "threads; 0: one a core")->check(CLI::Range(0, 4096));
 }
 

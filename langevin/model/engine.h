@@ -48,7 +48,7 @@ void check_request(const ModelSpec& spec, const SampleRequest& request);
 
 struct EngineOptions {
   std::string device = "auto";     // auto | cpu | cuda
-  std::string precision = "fp32";  // fp32 | bf16
+  std::string precision = "fp32";  // fp32 | bf16 | int8 (the runtime alone)
   int64_t threads = 0;             // 0: one a core
 };
 

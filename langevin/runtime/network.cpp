@@ -28,10 +28,13 @@ auto with_own_errors(Type type, F&& f) {
 Type type_from_name(const std::string& name) {
   if (name == "fp32") return Type::fp32;
   if (name == "bf16") return Type::bf16;
-  fail_usage("{}", unknown_name("precision", name, {"fp32", "bf16"}));
+  if (name == "int8") return Type::int8;
+  fail_usage("{}", unknown_name("precision", name, {"fp32", "bf16", "int8"}));
 }
 
-std::string to_string(Type type) { return type == Type::bf16 ? "bf16" : "fp32"; }
+std::string to_string(Type type) {
+  return type == Type::fp32 ? "fp32" : type == Type::bf16 ? "bf16" : "int8";
+}
 
 std::string slow_processor() {
   const auto isa = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
@@ -51,6 +54,8 @@ int resolve_threads(int64_t threads) {
 RuntimeNetwork::RuntimeNetwork(nn::NetworkConfig config, Weights weights, Type type, int threads)
     : config_(std::move(config)), weights_(std::move(weights)), type_(type), threads_(threads) {
   check(threads >= 1, "RuntimeNetwork", "needs at least one thread, got {}", threads);
+  if (type == Type::int8 && std::holds_alternative<nn::UNet2DConfig>(config_))
+    fail_usage("--precision int8 is not there for networks of pictures; use fp32 or bf16");
   conditioning_ = std::make_unique<Conditioning>(record(config_, nn::input_shape(config_, 1)), weights_);
 }
 

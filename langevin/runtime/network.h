@@ -12,7 +12,7 @@
 
 namespace langevin::runtime {
 
-/// "fp32" | "bf16"; UsageError otherwise.
+/// "fp32" | "bf16" | "int8"; UsageError otherwise.
 Type type_from_name(const std::string& name);
 std::string to_string(Type type);
 

@@ -14,17 +14,17 @@ constexpr int64_t kCachedBytes = 1 << 20;  // of one activation, a core: with it
 }  // namespace
 
 Plan::Plan(const Graph& graph, Type type, Conditioning& conditioning, Weights& weights)
-    : type_(type),
+    : type_(values_type(type)),
       conditioning_(conditioning),
       batch_(graph.nodes[static_cast<size_t>(graph.image)].shape.at(0)),
       threads_(max_threads()),
       output_shape_(graph.nodes[static_cast<size_t>(graph.output)].shape),
       engine_(dnnl::engine::kind::cpu, 0),
       stream_(engine_) {
-  steps_ = lower(graph, conditioning, type, buffers_);
+  steps_ = lower(graph, conditioning, type_, buffers_);
   choose_chunks(graph);
   share_memory();
-  Workshop workshop{engine_, weights, buffers_, type};
+  Workshop workshop{engine_, weights, buffers_, type_, type};
   for (auto& step : steps_) step->prepare(workshop);
   for (size_t i = 0; i < steps_.size(); ++i) {
     for (int buffer : steps_[i]->reads) buffers_.touch(buffer, static_cast<int>(i));

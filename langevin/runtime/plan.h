@@ -30,7 +30,7 @@ class Plan {
  private:
   void choose_chunks(const Graph& graph);
   void share_memory();
-  Type type_;
+  Type type_;  // of values
   Conditioning& conditioning_;
   int64_t batch_;
   int threads_;

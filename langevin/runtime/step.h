@@ -14,10 +14,15 @@
 
 namespace langevin::runtime {
 
-enum class Type { fp32, bf16 };  // of activations and packed weights
-inline int64_t size_of(Type type) { return type == Type::fp32 ? 4 : 2; }
+/// What is asked of an engine: how its weights are held. Values between steps are of values_type().
+enum class Type { fp32, bf16, int8 };
+/// The type of the values between steps, fp32 or bf16. int8 weights meet fp32 values: a step that multiplies
+/// in int8 quantises what it reads itself.
+inline Type values_type(Type asked) { return asked == Type::int8 ? Type::fp32 : asked; }
+inline int64_t size_of(Type type) { return type == Type::fp32 ? 4 : type == Type::bf16 ? 2 : 1; }
 inline dnnl::memory::data_type dnnl_type(Type type) {
-  return type == Type::fp32 ? dnnl::memory::data_type::f32 : dnnl::memory::data_type::bf16;
+  using type_of = dnnl::memory::data_type;
+  return type == Type::fp32 ? type_of::f32 : type == Type::bf16 ? type_of::bf16 : type_of::s8;
 }
 
 /// What steps are made with.
@@ -25,7 +30,8 @@ struct Workshop {
   const dnnl::engine& engine;
   Weights& weights;
   Buffers& buffers;
-  Type type = Type::fp32;
+  Type type = Type::fp32;   // of values: fp32 or bf16
+  Type asked = Type::fp32;  // of weights, where a step has them of that type
 };
 
 /// One pass over a chunk: samples first .. first + chunk - 1 of the call's batch.
