@@ -1,0 +1,121 @@
+#include "langevin/cli/sample_plan.h"
+
+#include <algorithm>
+#include <charconv>
+
+#include "langevin/core/names.h"
+#include "langevin/nn/network.h"
+
+namespace langevin::cli {
+namespace {
+
+constexpr const char* kExamples =
+    "Examples:\n"
+    "  langevin sample runs/a -n 64 --out out --grid grid.png\n"
+    "  langevin sample runs/a -n 1000 --class smileys-emotion,flags --guidance 3 --out faces.npz\n"
+    "  langevin sample runs/a --sampler ddpm --variance fixed_large --out out --animate denoise.gif "
+    "--forward\n"
+    "  langevin sample runs/a -n 50000 --shard 0/4 --out out     (this call makes the first quarter)\n"
+    "Sample i of a seed is the same picture whatever -n, --batch and --shard are.";
+
+/// Part I of N of samples 0..count-1.
+void take_shard(const std::string& text, SamplePlan& plan) {
+  if (text.empty()) return;
+  int64_t part = -1, parts = 0;
+  const char *end = text.data() + text.size(), *slash = std::find(text.data(), end, '/');
+  const auto first = std::from_chars(text.data(), slash, part);
+  const auto second = slash == end ? first : std::from_chars(slash + 1, end, parts);
+  const bool whole = slash != end && first.ec == std::errc() && first.ptr == slash &&
+                     second.ec == std::errc() && second.ptr == end;
+  if (!whole || parts < 1 || parts > 1'000'000 || part < 0 || part >= parts) {
+    fail_usage("--shard: needs I/N with 0 <= I < N, such as 0/4 .. 3/4, got '{}'", one_line(text));
+  }
+  const int64_t all = plan.count, each = all / parts, rest = all % parts;
+  plan.first = part * each + std::min(part, rest);
+  plan.count = each + (part < rest ? 1 : 0);
+  check(plan.count > 0, "--shard", "{} samples in {} parts leave none for part {}", all, parts, part);
+}
+
+void read_init(const SampleOptions& o, SamplePlan& plan) {
+  if (o.init.empty()) return;
+  const SafetensorsFile file = SafetensorsFile::open(o.init);
+  verify_checksum(file);
+  HostArrayF x_T = file.to_float("x_T");
+  const Shape &got = x_T.shape(), &s = plan.shape;
+  check(got.size() == 4 && got[0] > 0 && Shape(got.begin() + 1, got.end()) == s, o.init,
+        "x_T must be (N, {}, {}, {}) for this model, got {}", s[0], s[1], s[2], to_string(got));
+  if (!o.count) plan.count = got[0];
+  check(plan.count <= got[0], o.init, "x_T has {} samples, -n asks for {}", got[0], plan.count);
+  plan.x_T = std::move(x_T);
+}
+
+nlohmann::json describe(const SampleOptions& o, const ModelFile& model, const SamplePlan& plan) {
+  const auto hash = model.file.metadata().find("xxh3");
+  nlohmann::json parameters{{"model", o.model},
+                            {"hash", hash == model.file.metadata().end() ? "" : hash->second},
+                            {"sampler", describe_sampler(plan.request.sampler)},
+                            {"threshold", plan.request.threshold.kind},
+                            {"seed", plan.request.seed},
+                            {"version", LANGEVIN_VERSION}};
+  if (!plan.classes.empty()) parameters["guidance"] = plan.request.guidance;
+  if (!o.init.empty()) parameters["init"] = o.init;
+  return parameters;
+}
+
+}  // namespace
+
+void add_sample_options(CLI::App& app, SampleOptions& o) {
+  app.add_option("model", o.model, "run folder, checkpoint or model file")->required();
+  app.add_option("--out", o.out, "folder of PNG files, FILE.npz or FILE.safetensors")->required();
+  app.add_option("-n,--count", o.count, "samples to make (default 16)");
+  app.add_option("--seed", o.seed, "seed of the noise (default 0)")->check(seed_range());
+  add_sampler(app, o.sampler);
+  add_condition(app, o.condition);
+  app.add_option("--init", o.init, "FILE.safetensors whose tensor x_T is the noise to start from");
+  app.add_option("--batch", o.batch, "samples at once; default: by their size")->check(CLI::Range(1, 65536));
+  app.add_option("--grid", o.grid, "FILE.png: a sheet of the first samples (up to 400)");
+  app.add_option("--animate", o.animate, "FILE.gif: the reverse process of the first samples (up to 64)");
+  app.add_flag("--forward", o.forward, "let the animation begin with the forward process");
+  app.add_option("--shard", o.shard, "I/N: only part I of N, counted from 0");
+  app.add_flag("--force", o.force, "replace samples that are there already");
+  add_backend(app, o.backend);
+  add_common(app, o.common);
+  app.footer(kExamples);
+}
+
+SamplePlan make_plan(const SampleOptions& o, const ModelFile& model) {
+  const ModelSpec& spec = model.spec;
+  SamplePlan plan;
+  const Shape input = nn::input_shape(spec.network, 1);
+  check(input.size() == 4, o.model, "is a model of sequences; sample makes pictures (see langevin forward)");
+  plan.shape = Shape(input.begin() + 1, input.end());
+  plan.count = o.count.value_or(16);
+  if (plan.count < 1 || plan.count > 1'000'000'000)
+    fail_usage("-n: needs 1 to 10^9 samples, got {}", plan.count);
+  read_init(o, plan);
+  take_shard(o.shard, plan);
+
+  SampleRequest& request = plan.request;
+  request.sampler = chosen_sampler(o.sampler, spec);
+  request.threshold = chosen_threshold(o.condition, spec, request.sampler.compat_diffusers);
+  request.seed = o.seed;
+  plan.classes = chosen_classes(o.condition, spec, o.model);
+  request.guidance = chosen_guidance(o.condition, spec, o.model, !plan.classes.empty());
+  const int64_t fitting = 64 * 32 * 32 / std::max<int64_t>(1, plan.shape[1] * plan.shape[2]);
+  plan.batch = std::min(o.batch.value_or(std::clamp<int64_t>(fitting, 1, 64)), plan.count);
+  plan.parameters = describe(o, model, plan);
+  return plan;
+}
+
+SampleRequest batch_request(const SamplePlan& plan, int64_t first, int64_t count) {
+  SampleRequest request = plan.request;
+  request.first_sample = static_cast<uint64_t>(first);
+  request.count = count;
+  for (int64_t i = 0; i < count && !plan.classes.empty(); ++i) {
+    request.labels.push_back(plan.classes[static_cast<size_t>(first + i) % plan.classes.size()]);
+  }
+  if (plan.x_T) request.x_T = rows(*plan.x_T, first, count);
+  return request;
+}
+
+}  // namespace langevin::cli

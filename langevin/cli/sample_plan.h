@@ -1,0 +1,44 @@
+// langevin sample: its options, and all that is decided before the network runs.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "langevin/cli/condition_options.h"
+#include "langevin/cli/engine_options.h"
+#include "langevin/cli/sampler_options.h"
+
+namespace langevin::cli {
+
+struct SampleOptions {
+  std::string model, out, grid, animate, init, shard;
+  std::optional<int64_t> count, batch;
+  uint64_t seed = 0;
+  SamplerOptions sampler;
+  ConditionOptions condition;
+  bool forward = false, force = false;
+  BackendOptions backend;
+  CommonOptions common;
+};
+
+void add_sample_options(CLI::App& app, SampleOptions& options);
+
+struct SamplePlan {
+  SampleRequest request;         // of all; each batch sets first_sample, count, labels, x_T
+  std::vector<int64_t> classes;  // take turns by the number of the sample; empty: unconditional
+  std::optional<HostArrayF> x_T;
+  Shape shape;  // (C,H,W)
+  int64_t first = 0, count = 0, batch = 1;
+  nlohmann::json parameters;  // what made the samples; kept with them
+};
+
+/// Error or UsageError, in one line, on whatever cannot be meant for this model.
+SamplePlan make_plan(const SampleOptions& options, const ModelFile& model);
+
+/// The request for samples first .. first + count - 1 of the run.
+SampleRequest batch_request(const SamplePlan& plan, int64_t first, int64_t count);
+
+}  // namespace langevin::cli

@@ -1,0 +1,71 @@
+#include "langevin/cli/sampler_options.h"
+
+#include <algorithm>
+
+namespace langevin::cli {
+namespace {
+
+std::vector<std::string> other_samplers() {
+  std::vector<std::string> names = sampler_names();
+  std::erase(names, "ddim");
+  return names;
+}
+
+/// Steps where none are asked for.
+int64_t usual_steps(const std::string& sampler, int64_t T) {
+  return sampler == "ddpm" ? T : std::min<int64_t>(sampler == "lcm" ? 4 : 50, T);
+}
+
+}  // namespace
+
+void add_sampler(CLI::App& app, SamplerOptions& o) {
+  app.add_option("--sampler", o.config.name,
+                 fmt::format("ddim (default), {}", fmt::join(other_samplers(), ", ")));
+  app.add_option(
+      "--steps", o.steps,
+      "steps, one call of the network each (heun, kdpm2, flow_heun two, .._single its order); default "
+      "50, ddpm: all timesteps, lcm: 4");
+  app.add_option("--order", o.config.order, "of dpmsolver.., unipc, deis (1 to 3) and lms (1 to 4)");
+  app.add_option("--eta", o.config.eta, "ddim: 0 deterministic (default) .. 1 as noisy as ddpm");
+  app.add_option(
+      "--spacing", o.config.spacing,
+      "trailing (default), leading, linspace; but for ddim and ddpm also karras, exponential, log_snr");
+  app.add_option("--churn", o.config.s_churn,
+                 "euler, heun: noise put back before each step, 0 (default) none");
+  app.add_option("--variance", o.variance, "ddpm: fixed_small (default) or fixed_large");
+  app.add_option("--compat", o.compat, "diffusers: step exactly as that library does");
+}
+
+SamplerConfig chosen_sampler(const SamplerOptions& o, const ModelSpec& spec) {
+  SamplerConfig config = o.config;
+  const int64_t T = Schedule(spec.schedule).T();
+  config.steps = o.steps.value_or(usual_steps(config.name, T));
+  if (o.steps.value_or(1) < 1) fail_usage("--steps: needs 1 or more, got {}", *o.steps);
+  if (!o.compat.empty() && config.name == "ddpm")
+    fail_usage("--compat: ddpm has one way of stepping here; leave the option out");
+  if (!o.compat.empty() && o.compat != "diffusers")
+    fail_usage("--compat: knows diffusers, not '{}'", o.compat);
+  config.compat_diffusers = o.compat == "diffusers";
+  as_usage([&] { check_sampler(config, T); });
+  if (!o.variance.empty()) {
+    if (config.name != "ddpm") fail_usage("--variance belongs to ddpm; the noise of ddim is chosen by --eta");
+    as_usage([&] { config.variance = to_string(ddpm_variance_type(o.variance)); });
+  }
+  if (config.name != "ddim" && config.eta != 0)
+    fail_usage("--eta belongs to ddim; ddpm's noise is chosen by --variance");
+  if (config.name != "euler" && config.name != "heun" && config.s_churn != 0)
+    fail_usage("--churn belongs to euler and heun");
+  return config;
+}
+
+nlohmann::json describe_sampler(const SamplerConfig& s) {
+  nlohmann::json sampler{{"name", s.name}, {"steps", s.steps}, {"spacing", s.spacing}};
+  if (s.name == "ddim") sampler["eta"] = s.eta;
+  if (s.name == "ddpm") sampler["variance"] = s.variance;
+  if (sampler_order(s) > 1) sampler["order"] = sampler_order(s);
+  if (s.s_churn > 0) sampler["churn"] = s.s_churn;
+  if (s.compat_diffusers) sampler["compat"] = "diffusers";
+  return sampler;
+}
+
+}  // namespace langevin::cli
