@@ -67,9 +67,7 @@ CLI::Validator seed_range() {
 
 ModelFile open_named_model(const std::string& model, Console& console) {
   ModelFile file = open_model(model);
-  for (const std::string& line : file.passed_over) {
-    console.warn(fmt::format("{}; taking {}", line, file.path.string()));
-  }
+  for (const std::string& line : file.notes) console.warn(line);
   return file;
 }
 

@@ -56,7 +56,7 @@ void print(const std::string& text);
 /// Of --seed: a whole number from 0 to 2^64 - 1; what is beyond must not become another seed.
 CLI::Validator seed_range();
 
-/// open_model, which tells what it passed over.
+/// open_model, telling what it notes.
 ModelFile open_named_model(const std::string& model, Console& console);
 
 }  // namespace langevin::cli

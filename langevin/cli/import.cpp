@@ -26,11 +26,10 @@ void import_verb(const Arguments& arguments) {
   if (!parse(app, arguments)) return;
 
   const ModelFile model = open_model(source);
-  check(model.file.metadata().count(spec_key) == 0, source,
-        "is a model of this project already; copy {} as it is", model.path.string());
+  check(model.foreign, source, "is a model of this project already; copy {} as it is", model.path.string());
   std::vector<TensorOut> tensors;
-  for (const std::string& name : model.file.names()) {
-    const TensorView& view = model.file.at(name);
+  for (const std::string& name : model.weights.names()) {
+    const TensorView& view = model.weights.at(name);
     tensors.push_back({name, view.dtype, view.shape, view.bytes});
   }
   write_model(out, model.spec, tensors);

@@ -5,6 +5,7 @@
 #include "langevin/cli/command.h"
 #include "langevin/cli/inspect_data.h"
 #include "langevin/core/names.h"
+#include "langevin/model/diffusers_folder.h"
 #include "langevin/model/model_file.h"
 #include "langevin/nn/network.h"
 
@@ -28,7 +29,7 @@ constexpr const char* kExamples =
 bool is_model(const fs::path& path) {
   if (fs::is_directory(path)) {
     return fs::exists(path / "model.safetensors") || fs::exists(path / "checkpoints") ||
-           fs::exists(path / "config.toml");
+           fs::exists(path / "config.toml") || is_diffusers_folder(path);
   }
   if (path.extension() == ".safetensors") return true;
   try {
@@ -60,9 +61,9 @@ std::vector<int64_t> shown_timesteps(const Schedule& schedule) {
 
 /// The training state that a checkpoint carries beside the model, without its bulk; null in a model file.
 nlohmann::json training_state(const ModelFile& model) {
-  const auto it = model.file.metadata().find("training");
-  if (it == model.file.metadata().end()) return nullptr;
-  const nlohmann::json all = nlohmann::json::parse(it->second, nullptr, false);
+  const std::string text = model.metadata("training");
+  if (text.empty()) return nullptr;
+  const nlohmann::json all = nlohmann::json::parse(text, nullptr, false);
   auto state = nlohmann::json::object();
   if (!all.is_object()) return state;
   for (const auto& [key, value] : all.items()) {
@@ -87,10 +88,9 @@ nlohmann::json model_json(const ModelFile& model, const nn::CostInterpreter& cos
                       {"sigma", std::sqrt(1 - schedule.alpha_bar(t))},
                       {"log_snr", std::isfinite(log_snr) ? nlohmann::json(log_snr) : nlohmann::json()}});
   }
-  const auto hash = model.file.metadata().find("xxh3");
   return {{"kind", "model"},
           {"path", model.path.string()},
-          {"hash", hash == model.file.metadata().end() ? "" : hash->second},
+          {"hash", model.metadata("xxh3")},
           {"checkpoint", training_state(model)},
           {"description", to_json(model.spec)},
           {"levels", levels},

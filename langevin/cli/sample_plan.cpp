@@ -50,9 +50,8 @@ void read_init(const SampleOptions& o, SamplePlan& plan) {
 }
 
 nlohmann::json describe(const SampleOptions& o, const ModelFile& model, const SamplePlan& plan) {
-  const auto hash = model.file.metadata().find("xxh3");
   nlohmann::json parameters{{"model", o.model},
-                            {"hash", hash == model.file.metadata().end() ? "" : hash->second},
+                            {"hash", model.metadata("xxh3")},
                             {"sampler", describe_sampler(plan.request.sampler)},
                             {"threshold", plan.request.threshold.kind},
                             {"seed", plan.request.seed},

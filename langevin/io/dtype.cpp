@@ -22,6 +22,10 @@ size_t dtype_size(DType dtype) {
   fail("dtype_size: {} is no element type", static_cast<int>(dtype));
 }
 
+bool is_floating(DType dtype) {
+  return dtype == DType::f64 || dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16;
+}
+
 std::string_view to_string(DType dtype) {
   switch (dtype) {
     case DType::f64:

@@ -18,6 +18,7 @@ enum class DType : uint8_t { f64, f32, f16, bf16, i64, i32, i16, i8, u8, boolean
 
 /// Bytes of one element.
 size_t dtype_size(DType dtype);
+bool is_floating(DType dtype);
 /// "f32", "bf16", "boolean", ...: for people.
 std::string_view to_string(DType dtype);
 

@@ -170,14 +170,22 @@ void SafetensorsFile::read(std::span<const std::byte> bytes) {
 const TensorView& SafetensorsFile::at(const std::string& name) const {
   const auto found = tensors_.find(name);
   if (found != tensors_.end()) return found->second;
-  constexpr size_t kSearched = 10'000;  // names compared for a hint
-  const std::string near = names_.size() <= kSearched ? nearest(name, names_) : "";
-  fail("{}: it has no tensor {}{}; check that the file belongs to this network", source_, quote(name),
-       near.empty() ? "" : " (the nearest is " + quote(near) + ")");
+  fail_no_tensor(source_, name, names_);
 }
 
 HostArrayF SafetensorsFile::to_float(const std::string& name) const {
-  const TensorView& tensor = at(name);
+  return langevin::to_float(at(name), fmt::format("{}: tensor {}", source_, quote(name)));
+}
+
+void fail_no_tensor(const std::string& source, const std::string& name,
+                    const std::vector<std::string>& names) {
+  constexpr size_t kSearched = 10'000;  // names compared for a hint
+  const std::string near = names.size() <= kSearched ? nearest(name, names) : "";
+  fail("{}: it has no tensor {}{}; check that the file belongs to this network", source, quote(name),
+       near.empty() ? "" : " (the nearest is " + quote(near) + ")");
+}
+
+HostArrayF to_float(const TensorView& tensor, const std::string& what) {
   std::vector<float> values(tensor.bytes.size() / dtype_size(tensor.dtype));
   switch (tensor.dtype) {
     case DType::f32:
@@ -193,8 +201,7 @@ HostArrayF SafetensorsFile::to_float(const std::string& name) const {
       convert<uint16_t>(tensor.bytes, values, bf16_to_float);
       break;
     default:
-      fail("{}: tensor {} holds {}, expected floating-point numbers", source_, quote(name),
-           to_string(tensor.dtype));
+      fail("{} holds {}, expected floating-point numbers", what, to_string(tensor.dtype));
   }
   return HostArrayF(tensor.shape.empty() ? Shape{1} : tensor.shape, std::move(values));
 }

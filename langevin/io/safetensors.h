@@ -25,6 +25,14 @@ struct TensorView {
   std::span<const std::byte> bytes;
 };
 
+/// A copy as float32; f64, f16 and bf16 are converted; a scalar gets the shape (1,). Error, which begins with
+/// `what`, for other types.
+HostArrayF to_float(const TensorView& tensor, const std::string& what);
+
+/// Error naming the source, the tensor it lacks and the nearest name there is.
+[[noreturn]] void fail_no_tensor(const std::string& source, const std::string& name,
+                                 const std::vector<std::string>& names);
+
 /// An open, memory-mapped file; move-only. Tensors are read from the disk when touched.
 class SafetensorsFile {
  public:
@@ -40,7 +48,6 @@ class SafetensorsFile {
   /// Error naming the file, the tensor and the nearest name there is.
   const TensorView& at(const std::string& name) const;
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
-  /// A copy as float32; f64, f16 and bf16 are converted; a scalar gets the shape (1,). Error for integers.
   HostArrayF to_float(const std::string& name) const;
 
   const std::string& source() const { return source_; }          // the path, for messages

@@ -3,6 +3,9 @@
 #include <algorithm>
 #include <set>
 
+#include "langevin/core/json_file.h"
+#include "langevin/core/names.h"
+#include "langevin/model/diffusers_folder.h"
 #include "langevin/model/policy_folder.h"
 
 namespace langevin {
@@ -10,32 +13,39 @@ namespace fs = std::filesystem;
 namespace {
 
 void check_weights(const ModelFile& model) {
-  const std::string source = model.path.string();
+  const std::string& source = model.weights.source();
   std::set<std::string> wanted;
   const nn::CostInterpreter cost = nn::cost_of(model.spec.network);
   for (const auto& p : cost.parameters()) {
-    const std::string name = model.prefix + p.name;
-    wanted.insert(name);
-    check(model.file.contains(name), source,
-          "the network needs tensor '{}' {}, the file has none of that name", name, to_string(p.shape));
-    const Shape& shape = model.file.at(name).shape;
-    check(shape == p.shape, source, "tensor '{}' is {} in the file, the network needs {}", name,
-          to_string(shape), to_string(p.shape));
+    wanted.insert(p.name);
+    check(model.weights.contains(p.name), source,
+          "the network needs tensor '{}' {}, the file has none of that name", p.name, to_string(p.shape));
+    const TensorView& tensor = model.weights.at(p.name);
+    check(tensor.shape == p.shape, source, "tensor '{}' is {} in the file, the network needs {}", p.name,
+          to_string(tensor.shape), to_string(p.shape));
+    check(is_floating(tensor.dtype), source, "tensor '{}' holds {}, expected floating-point numbers", p.name,
+          to_string(tensor.dtype));
   }
-  for (const auto& name : model.file.names()) {
-    const bool ours = model.prefix.empty() || name.rfind(model.prefix, 0) == 0;
-    check(!ours || wanted.count(name) != 0, source, "tensor '{}' belongs to no part of the network described",
-          name);
+  for (const std::string& name : model.weights.names()) {
+    check(wanted.count(name) != 0, source, "tensor '{}' belongs to no part of the network described",
+          one_line(name));
   }
+}
+
+ModelFile open_diffusers(const fs::path& folder) {
+  ModelFile model = open_diffusers_folder(folder);
+  check_weights(model);
+  return model;
 }
 
 /// A file with no description of ours: perhaps one of a folder that another project wrote.
 ModelFile open_foreign(const fs::path& path, SafetensorsFile file) {
+  if (is_diffusers_folder(path.parent_path())) return open_diffusers(path.parent_path());
   check(
       is_policy_folder(path), path.string(),
       "no description of a model inside (metadata key '{}'); give a model file, a checkpoint or a run folder",
       spec_key);
-  ModelFile model{path, policy_folder_spec(path), std::move(file), ""};
+  ModelFile model{path, policy_folder_spec(path), TensorSet::of_file(std::move(file)), true};
   check_weights(model);
   return model;
 }
@@ -45,15 +55,22 @@ ModelFile open_file(const fs::path& path) {
   verify_checksum(file);
   const auto it = file.metadata().find(spec_key);
   if (it == file.metadata().end()) return open_foreign(path, std::move(file));
-  nlohmann::json json = nlohmann::json::parse(it->second, nullptr, false);
-  check(!json.is_discarded(), path.string(), "the model's description is not valid JSON");
+  const nlohmann::json json =
+      parse_json(it->second, fmt::format("{}: the model's description", path.string()));
   const bool checkpoint = file.metadata().count("training") != 0;
-  ModelFile model{path, spec_from_json(json, path.string()), std::move(file), checkpoint ? ema_prefix : ""};
+  ModelFile model{path, spec_from_json(json, path.string()),
+                  TensorSet::of_file(std::move(file), checkpoint ? ema_prefix : "")};
   check_weights(model);
   return model;
 }
 
 }  // namespace
+
+std::string ModelFile::metadata(const std::string& key) const {
+  const auto& all = weights.file().metadata();
+  const auto found = all.find(key);
+  return found == all.end() ? "" : found->second;
+}
 
 std::vector<fs::path> list_checkpoints(const fs::path& run) {
   std::vector<fs::path> found;
@@ -78,6 +95,7 @@ ModelFile open_model(const fs::path& model) {
           "no such model; give a run folder, a checkpoint or a model file");
     return open_file(model);
   }
+  if (is_diffusers_folder(model)) return open_diffusers(model);
   std::vector<fs::path> files = list_checkpoints(model);
   if (fs::exists(model / "model.safetensors")) files.push_back(model / "model.safetensors");
   check(!files.empty() || !fs::exists(model / "config.toml"), model.string(),
@@ -86,19 +104,20 @@ ModelFile open_model(const fs::path& model) {
       !files.empty(), model.string(),
       "this folder holds no model (no model.safetensors, no checkpoints); give a run folder, a checkpoint or "
       "a model file");
-  std::vector<std::string> passed_over;
+  std::vector<std::string> notes;
   for (auto it = files.rbegin(); it != files.rend(); ++it) {
     try {
       ModelFile file = open_file(*it);
-      file.passed_over = std::move(passed_over);
+      for (const std::string& line : notes)
+        file.notes.push_back(fmt::format("{}; taking {}", line, it->string()));
       return file;
     } catch (const Error& e) {
       if (files.size() == 1) throw;
-      passed_over.emplace_back(e.what());
+      notes.emplace_back(e.what());
     }
   }
   fail("{}: none of its {} model and checkpoint files is whole; the newest: {}", model.string(), files.size(),
-       passed_over.front());
+       notes.front());
 }
 
 void write_model(const fs::path& path, const ModelSpec& spec, const std::vector<TensorOut>& tensors) {

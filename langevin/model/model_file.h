@@ -1,12 +1,13 @@
 // Reading and writing models (contract 6). Whatever takes a MODEL takes a run folder, a checkpoint, a model
-// file, or a folder of Diffusion Policy's (model/policy_folder.h).
+// file, or a folder of another project: diffusers (model/diffusers_folder.h), Diffusion Policy
+// (model/policy_folder.h).
 #pragma once
 
 #include <filesystem>
 #include <string>
 #include <vector>
 
-#include "langevin/io/safetensors.h"
+#include "langevin/io/tensor_set.h"
 #include "langevin/model/spec.h"
 
 namespace langevin {
@@ -16,17 +17,19 @@ inline constexpr const char* ema_prefix = "ema.";    // where a checkpoint keeps
 
 /// An open model: description and memory-mapped weights.
 struct ModelFile {
-  std::filesystem::path path;  // the file itself
+  std::filesystem::path path;  // the file itself, or the folder of another project
   ModelSpec spec;
-  SafetensorsFile file;
-  std::string prefix;  // of the weights' names: "" in a model file, "ema." in a checkpoint
-  std::vector<std::string> passed_over = {};  // what is wrong with newer files of the run, a line each
-  HostArrayF tensor(const std::string& name) const { return file.to_float(prefix + name); }
+  TensorSet weights;                    // under the network's names
+  bool foreign = false;                 // another project's: the description is what its files say
+  std::vector<std::string> notes = {};  // for the user, a line each: what was passed over or assumed
+  HostArrayF tensor(const std::string& name) const { return weights.to_float(name); }
+  /// The metadata entry of that key; "" where there is none.
+  std::string metadata(const std::string& key) const;
 };
 
 /// MODEL as users name it: a run folder (its model.safetensors, else its newest checkpoint that is whole;
-/// what was damaged is in `passed_over`, to be told), a checkpoint, a model file or a folder of Diffusion
-/// Policy's. Checks the checksum, the description, and that every parameter of the network is there with its
+/// what was damaged is in `notes`, to be told), a checkpoint, a model file or a folder of another project.
+/// Checks the checksum, the description, and that every parameter of the network is there with its
 /// shape and nothing else is. Error names both sides of a mismatch.
 ModelFile open_model(const std::filesystem::path& model);
 

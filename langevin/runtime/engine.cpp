@@ -11,7 +11,7 @@ class RuntimeEngine final : public Engine {
   RuntimeEngine(ModelFile model, const EngineOptions& options)
       : model_(std::move(model)),
         schedule_(model_.spec.schedule),
-        network_(model_.spec.network, runtime::Weights(model_.file, model_.prefix),
+        network_(model_.spec.network, runtime::Weights(model_.weights),
                  runtime::type_from_name(options.precision), runtime::resolve_threads(options.threads)) {
     check(options.device != "cuda", "runtime", "computes on the CPU; use --backend torch for a GPU");
   }

@@ -7,14 +7,14 @@ namespace langevin::runtime {
 std::span<const float> Weights::floats(const std::string& name, int64_t count) {
   auto it = converted_.find(name);
   if (it == converted_.end()) {
-    check(file_ != nullptr, "Weights", "there is no parameter '{}'", name);
-    const TensorView& view = file_->at(prefix_ + name);
+    check(tensors_ != nullptr, "Weights", "there is no parameter '{}'", name);
+    const TensorView& view = tensors_->at(name);
     const bool ready =
         view.dtype == DType::f32 && reinterpret_cast<std::uintptr_t>(view.bytes.data()) % alignof(float) == 0;
     const size_t held = view.bytes.size() / sizeof(float);
     if (ready && held == static_cast<size_t>(count))
       return {reinterpret_cast<const float*>(view.bytes.data()), held};
-    it = converted_.emplace(name, file_->to_float(prefix_ + name)).first;
+    it = converted_.emplace(name, tensors_->to_float(name)).first;
   }
   const HostArrayF& values = it->second;
   check(values.size() == count, name, "the file has {}, the network needs {} values",

@@ -9,15 +9,14 @@
 #include <string>
 #include <vector>
 
-#include "langevin/io/safetensors.h"
+#include "langevin/io/tensor_set.h"
 
 namespace langevin::runtime {
 
 class Weights {
  public:
-  /// `file` must stay open as long as this lives; names in it carry `prefix`.
-  explicit Weights(const SafetensorsFile& file, std::string prefix = "")
-      : file_(&file), prefix_(std::move(prefix)) {}
+  /// `tensors` must live as long as this.
+  explicit Weights(const TensorSet& tensors) : tensors_(&tensors) {}
   /// Weights that come from no file.
   explicit Weights(std::map<std::string, HostArrayF> values) : converted_(std::move(values)) {}
 
@@ -33,8 +32,7 @@ class Weights {
   int64_t packed_bytes() const { return packed_bytes_; }
 
  private:
-  const SafetensorsFile* file_ = nullptr;
-  std::string prefix_;
+  const TensorSet* tensors_ = nullptr;
   std::map<std::string, HostArrayF> converted_;  // what the file holds in another type, or not aligned
   std::map<std::string, std::vector<std::pair<dnnl::memory::desc, dnnl::memory>>> packed_;
   int64_t packed_bytes_ = 0;

@@ -192,10 +192,11 @@ class Trainer {
     check(file.spec.prediction == spec_.prediction, checkpoint.string(),
           "the run predicts {}; diffusion.prediction cannot change on --resume",
           to_string(file.spec.prediction));
-    const bool had_second_moments = file.file.contains("v." + network_->store().parameters().front().name);
+    const bool had_second_moments =
+        file.weights.file().contains("v." + network_->store().parameters().front().name);
     check(had_second_moments == (job_.recipe.optimizer.name == "adamw"), checkpoint.string(),
           "the run began with another optimizer; optimizer.name cannot change on --resume");
-    warn_of_changes(file.file);
+    warn_of_changes(file.weights.file());
     const auto was = file.spec.provenance.value("/data/hash"_json_pointer, std::string());
     if (!was.empty() && was != data_->summary().hash) {
       console_.warn(

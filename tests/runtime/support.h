@@ -83,7 +83,8 @@ inline runtime::RuntimeNetwork make_network(const nn::NetworkConfig& config,
 /// A network of ../shared/parity with its example.
 struct Peer {
   explicit Peer(const std::filesystem::path& folder)
-      : file(SafetensorsFile::open(folder / "unet" / "diffusion_pytorch_model.safetensors")),
+      : tensors(TensorSet::of_file(
+            SafetensorsFile::open(folder / "unet" / "diffusion_pytorch_model.safetensors"))),
         io(SafetensorsFile::open(folder / "io.safetensors")) {
     std::ifstream stream(folder / "unet" / "config.json");
     config = nn::unet2d_config_from_json(nlohmann::json::parse(stream), "config.json");
@@ -95,12 +96,13 @@ struct Peer {
     return std::filesystem::path(LANGEVIN_SHARED) / "parity" / name;
   }
   HostArrayF run(runtime::Type type) {
-    runtime::RuntimeNetwork network(config, runtime::Weights(file), type, 1);
+    runtime::RuntimeNetwork network(config, runtime::Weights(tensors), type, 1);
     return network(io.to_float("sample"), t, labels);
   }
 
   nn::UNet2DConfig config;
-  SafetensorsFile file, io;
+  TensorSet tensors;
+  SafetensorsFile io;
   std::vector<double> t;
   std::vector<int64_t> labels;
 };

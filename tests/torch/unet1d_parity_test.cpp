@@ -22,7 +22,7 @@ TEST(UNet1DParity, OutputEqualsThePeersWithin1e5) {
     GTEST_SKIP() << "needs " << folder << ", which this checkout does not have";
   const ModelFile model = open_model(folder);
   TorchNetwork network(model.spec.network, Precision::fp32, at::kCPU, 0, false);
-  EXPECT_EQ(model.file.names().size(), network.store().parameters().size());
+  EXPECT_EQ(model.weights.names().size(), network.store().parameters().size());
   network.store().load([&](const Parameter& p) { return model.tensor(p.name); });
   const auto io = SafetensorsFile::open(folder / "io.safetensors");
   std::vector<int64_t> timesteps(3);

@@ -57,8 +57,8 @@ class Training : public testing::Test {
   std::vector<float> weights(const std::string& name) const {
     const ModelFile model = open_model(folder_ / name);
     std::vector<float> all;
-    for (const auto& tensor : model.file.names()) {
-      const HostArrayF values = model.file.to_float(tensor);
+    for (const auto& tensor : model.weights.names()) {
+      const HostArrayF values = model.weights.to_float(tensor);
       all.insert(all.end(), values.data().begin(), values.data().end());
     }
     return all;
@@ -287,8 +287,8 @@ TEST_F(Training, SamplesOfADamagedRunComeFromTheNewestWholeFile) {
   flip_a_bit(checkpoint_path(folder_ / "run", 12), 0.7);
   const ModelFile model = open_model(folder_ / "run");
   EXPECT_EQ(model.path, checkpoint_path(folder_ / "run", 8));
-  ASSERT_EQ(model.passed_over.size(), 2U);
-  EXPECT_NE(model.passed_over[0].find("model.safetensors"), std::string::npos);
+  ASSERT_EQ(model.notes.size(), 2U);
+  EXPECT_NE(model.notes[0].find("model.safetensors"), std::string::npos);
 }
 
 TEST_F(Training, ARunFolderIsNotOverwritten) {
