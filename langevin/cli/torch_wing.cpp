@@ -2,6 +2,7 @@
 #include "langevin/cli/wing.h"
 #include "langevin/torch/device.h"
 #include "langevin/torch/engine.h"
+#include "langevin/torch/memory_pool.h"
 
 namespace langevin {
 namespace {
@@ -13,4 +14,7 @@ constexpr TorchWing wing{TorchWing::current, open_torch_engine, train, bench, ha
 }  // namespace
 }  // namespace langevin
 
-extern "C" const langevin::TorchWing* langevin_torch_wing() { return &langevin::wing; }
+extern "C" const langevin::TorchWing* langevin_torch_wing() {
+  langevin::use_memory_pool();
+  return &langevin::wing;
+}

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "langevin/kernels/processor.h"
 #include "langevin/kernels/rows.h"
 
 namespace langevin::runtime {
@@ -22,10 +23,8 @@ int64_t bytes(const memory::desc& desc) { return static_cast<int64_t>(desc.get_s
 
 bool suits_winograd(const WinogradSpec& s, int64_t samples, Type type) {
   constexpr int64_t kLanes = 16, kExtent = 12, kPixels = 1024;
-  const auto isa = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
-  const auto needed = static_cast<unsigned>(dnnl::cpu_isa::avx512_core);
   return type == Type::fp32 && s.in % kLanes == 0 && s.out % kLanes == 0 && std::min(s.h, s.w) >= kExtent &&
-         samples * s.h * s.w >= kPixels && (isa & needed) == needed;
+         samples * s.h * s.w >= kPixels && has_avx512();
 }
 
 WinogradStep::WinogradStep(WinogradSpec spec, int src, int dst, int residual)

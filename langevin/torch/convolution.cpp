@@ -1,5 +1,6 @@
 #include "langevin/torch/convolution.h"
 
+#include "langevin/kernels/processor.h"
 #include "langevin/torch/onednn.h"
 
 namespace langevin {
@@ -9,153 +10,260 @@ using dnnl::memory;
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-const memory::dims kOne{1, 1};
-constexpr auto kWinograd = dnnl::algorithm::convolution_winograd;
+using Dims = std::vector<int64_t>;
 
-/// Layouts that oneDNN chooses for one convolution.
+at::ScalarType arithmetic(at::ScalarType stored) {
+  return stored == at::kBFloat16 && has_fast_bf16() ? at::kBFloat16 : at::kFloat;
+}
+
+bool goes_by_winograd(at::ScalarType stored, at::IntArrayRef x, at::IntArrayRef weight,
+                      const ConvGeometry& g) {
+  constexpr int64_t kLanes = 16, kExtent = 12;
+  constexpr std::array<int64_t, 2> one{1, 1};
+  return arithmetic(stored) == at::kFloat && g.stride == one && g.before == one && g.after == one &&
+         weight[2] == 3 && weight[3] == 3 && weight[1] % kLanes == 0 && weight[0] % kLanes == 0 &&
+         std::min(x[2], x[3]) >= kExtent && has_avx512();
+}
+
+/// Samples that one call of oneDNN takes. Winograd's transformed pictures are several times the pictures: a
+/// few at a time bound that memory, and all at once are no faster.
+int64_t samples_a_call(at::ScalarType stored, at::IntArrayRef x, at::IntArrayRef weight,
+                       const ConvGeometry& g) {
+  constexpr int64_t kBytes = int64_t{12} << 20;
+  if (!goes_by_winograd(stored, x, weight, g)) return x[0];
+  const int64_t tiles = ((x[2] + 3) / 4) * ((x[3] + 3) / 4), each = 36 * 4 * tiles * (weight[0] + weight[1]);
+  int64_t n = std::clamp<int64_t>(kBytes / each, 1, x[0]);
+  while (x[0] % n != 0) --n;
+  return n;
+}
+
+/// One convolution as oneDNN knows it, in the layouts that it likes best.
 struct Layouts {
   dnnl::engine engine{dnnl::engine::kind::cpu, 0};
+  at::ScalarType type;
+  dnnl::algorithm algorithm = dnnl::algorithm::convolution_direct;
+  memory::dims stride, before, after;
   memory::desc x, weight, bias, y;
 
-  Layouts(int64_t n, int64_t in, int64_t out, int64_t height, int64_t width) {
-    const auto type = memory::data_type::f32;
+  Layouts(at::ScalarType stored, const Dims& sizes, const at::Tensor& kernel, const ConvGeometry& g)
+      : type(arithmetic(stored)),
+        stride(g.stride.begin(), g.stride.end()),
+        before(g.before.begin(), g.before.end()),
+        after(g.after.begin(), g.after.end()) {
+    const bool winograd = goes_by_winograd(stored, sizes, kernel.sizes(), g);
+    const auto element = type == at::kFloat ? memory::data_type::f32 : memory::data_type::bf16;
     const auto any = memory::format_tag::any;
-    x = {{n, in, height, width}, type, any};
-    weight = {{out, in, 3, 3}, type, any};
-    bias = {{out}, type, memory::format_tag::a};
-    y = {{n, out, height, width}, type, any};
+    const auto image = winograd ? any : memory::format_tag::nhwc;
+    if (winograd) algorithm = dnnl::algorithm::convolution_winograd;
+    const Dims k = kernel.sizes().vec();
+    Dims out{sizes[0], k[0]};
+    for (size_t i = 0; i < 2; ++i)
+      out.push_back((sizes[2 + i] + before[i] + after[i] - k[2 + i]) / stride[i] + 1);
+    x = {sizes, element, image};
+    weight = {k, element, any};
+    bias = {{k[0]}, element, memory::format_tag::a};
+    y = {out, element, image};
+  }
+  /// Scratch comes from us: oneDNN's own would leave holes in the heap.
+  static dnnl::primitive_attr own_scratch() {
+    dnnl::primitive_attr attributes;
+    attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+    return attributes;
   }
   dnnl::convolution_forward::primitive_desc forward() const {
-    return {{dnnl::prop_kind::forward_training, kWinograd, x, weight, bias, y, kOne, kOne, kOne}, engine};
+    return {{dnnl::prop_kind::forward_training, algorithm, x, weight, bias, y, stride, before, after},
+            engine};
   }
   dnnl::convolution_backward_data::primitive_desc backward_data() const {
-    return {{kWinograd, x, weight, y, kOne, kOne, kOne}, engine, forward()};
+    return {{algorithm, x, weight, y, stride, before, after}, own_scratch(), engine, forward()};
   }
   dnnl::convolution_backward_weights::primitive_desc backward_weights() const {
-    return {{kWinograd, x, weight, bias, y, kOne, kOne, kOne}, engine, forward()};
+    return {{algorithm, x, weight, bias, y, stride, before, after}, own_scratch(), engine, forward()};
   }
 };
 
-/// Memory of a layout of oneDNN's, in a tensor that keeps it.
-at::Tensor buffer(const memory::desc& desc) {
-  return at::empty({static_cast<int64_t>(desc.get_size() / sizeof(float))}, at::kFloat);
+/// Operands in oneDNN's memory, for one call.
+class Bench {
+ public:
+  explicit Bench(const Layouts& l) : layouts(l) {}
+  const Layouts& layouts;
+  dnnl::stream stream{layouts.engine};
+
+  memory as_memory(const at::Tensor& t, const memory::desc& desc) const {
+    return {desc, layouts.engine, t.data_ptr()};
+  }
+  /// Memory of a layout, in a tensor that keeps it.
+  at::Tensor buffer(const memory::desc& desc) const {
+    const auto bytes = static_cast<int64_t>(desc.get_size());
+    return at::empty({bytes / static_cast<int64_t>(c10::elementSize(layouts.type))}, layouts.type);
+  }
+  memory scratch(const dnnl::primitive_desc_base& chosen) {
+    const auto desc = chosen.scratchpad_desc();
+    scratch_ = at::empty({std::max<int64_t>(1, static_cast<int64_t>(desc.get_size()))}, at::kByte);
+    return as_memory(scratch_, desc);
+  }
+  void reorder(const at::Tensor& from, const memory::desc& from_desc, const at::Tensor& to,
+               const memory::desc& to_desc) {
+    memory a = as_memory(from, from_desc), b = as_memory(to, to_desc);
+    dnnl::reorder(a, b).execute(stream, a, b);
+  }
+  /// The tensor's values in a layout: the tensor itself where it has that.
+  at::Tensor into_layout(const at::Tensor& t, const memory::desc& desc) {
+    if (describe(t) == desc) return t;
+    const at::Tensor out = buffer(desc);
+    reorder(t, describe(t), out, desc);
+    return out;
+  }
+  /// Where a primitive writes what `out` is to hold: `out` itself where it has that layout.
+  at::Tensor place_for(const at::Tensor& out, const memory::desc& desc) const {
+    return describe(out) == desc ? out : buffer(desc);
+  }
+  void out_of_layout(const at::Tensor& t, const memory::desc& desc, const at::Tensor& out) {
+    if (!t.is_same(out)) reorder(t, desc, out, describe(out));
+  }
+
+ private:
+  at::Tensor scratch_;
+};
+
+at::Tensor empty_channels_last(at::IntArrayRef sizes, at::ScalarType type) {
+  return at::empty(sizes, at::TensorOptions(type).memory_format(at::MemoryFormat::ChannelsLast));
 }
 
-memory as_memory(const at::Tensor& t, const memory::desc& desc, const dnnl::engine& engine) {
-  return {desc, engine, t.data_ptr()};
-}
-
-/// The tensor, whose sizes and strides it has, in another layout.
-at::Tensor into_layout(const at::Tensor& t, const memory::desc& desc, const dnnl::engine& engine,
-                       dnnl::stream& stream) {
-  const at::Tensor out = buffer(desc);
-  memory from = as_memory(t, describe(t), engine), to = as_memory(out, desc, engine);
-  dnnl::reorder(from, to).execute(stream, from, to);
+Dims with_samples(at::IntArrayRef sizes, int64_t samples) {
+  Dims out = sizes.vec();
+  out[0] = samples;
   return out;
 }
 
-void out_of_layout(const at::Tensor& t, const memory::desc& desc, const at::Tensor& out,
-                   const dnnl::engine& engine, dnnl::stream& stream) {
-  memory from = as_memory(t, desc, engine), to = as_memory(out, describe(out), engine);
-  dnnl::reorder(from, to).execute(stream, from, to);
+at::Tensor convolve(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                    const ConvGeometry& geometry) {
+  const int64_t each = samples_a_call(x.scalar_type(), x.sizes(), weight.sizes(), geometry);
+  const Layouts layouts(x.scalar_type(), with_samples(x.sizes(), each), weight, geometry);
+  const auto chosen = layouts.forward();
+  Bench bench(layouts);
+  const at::Tensor kernel = bench.into_layout(weight, chosen.weights_desc());
+  const at::Tensor shift = bias.to(layouts.type);
+  const at::Tensor y = empty_channels_last(with_samples(layouts.y.dims(), x.size(0)), x.scalar_type());
+  for (int64_t first = 0; first < x.size(0); first += each) {
+    const at::Tensor out = y.narrow(0, first, each);
+    const at::Tensor source = bench.into_layout(x.narrow(0, first, each), chosen.src_desc());
+    const at::Tensor result = bench.place_for(out, chosen.dst_desc());
+    dnnl::convolution_forward(chosen).execute(
+        bench.stream, {{DNNL_ARG_SRC, bench.as_memory(source, chosen.src_desc())},
+                       {DNNL_ARG_WEIGHTS, bench.as_memory(kernel, chosen.weights_desc())},
+                       {DNNL_ARG_BIAS, bench.as_memory(shift, layouts.bias)},
+                       {DNNL_ARG_DST, bench.as_memory(result, chosen.dst_desc())},
+                       {DNNL_ARG_SCRATCHPAD, bench.scratch(chosen)}});
+    bench.out_of_layout(result, chosen.dst_desc(), out);
+  }
+  bench.stream.wait();
+  return y;
 }
 
-at::Tensor empty_channels_last(at::IntArrayRef sizes) {
-  return at::empty(sizes, at::TensorOptions(at::kFloat).memory_format(at::MemoryFormat::ChannelsLast));
-}
-
-struct Forward {
-  at::Tensor y;  // channels-last
-  at::Tensor x;  // in the layout of the convolution
+struct WeightGradients {
+  at::Tensor weight, bias;
 };
 
-Forward convolve(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  const Layouts layouts(x.size(0), x.size(1), weight.size(0), x.size(2), x.size(3));
-  const auto chosen = layouts.forward();
-  dnnl::stream stream(layouts.engine);
-  const at::Tensor source = into_layout(x, chosen.src_desc(), layouts.engine, stream);
-  const at::Tensor kernel = into_layout(weight, chosen.weights_desc(), layouts.engine, stream);
-  const at::Tensor result = buffer(chosen.dst_desc());
-  const at::Tensor y = empty_channels_last({x.size(0), weight.size(0), x.size(2), x.size(3)});
-  dnnl::convolution_forward(chosen).execute(
-      stream, {{DNNL_ARG_SRC, as_memory(source, chosen.src_desc(), layouts.engine)},
-               {DNNL_ARG_WEIGHTS, as_memory(kernel, chosen.weights_desc(), layouts.engine)},
-               {DNNL_ARG_BIAS, as_memory(bias, layouts.bias, layouts.engine)},
-               {DNNL_ARG_DST, as_memory(result, chosen.dst_desc(), layouts.engine)}});
-  out_of_layout(result, chosen.dst_desc(), y, layouts.engine, stream);
-  stream.wait();
-  return {y, source};
+WeightGradients weight_gradients(const Layouts& layouts, const at::Tensor& x, const at::Tensor& dy,
+                                 const at::Tensor& weight, at::ScalarType bias_type) {
+  const auto chosen = layouts.backward_weights();
+  const int64_t each = layouts.x.dims()[0];
+  Bench bench(layouts);
+  const at::Tensor dweight = empty_channels_last(weight.sizes(), weight.scalar_type());
+  at::Tensor dkernel, dbias;  // sums so far
+  for (int64_t first = 0; first < x.size(0); first += each) {
+    const at::Tensor from = bench.into_layout(dy.narrow(0, first, each), chosen.diff_dst_desc());
+    const at::Tensor source = bench.into_layout(x.narrow(0, first, each), chosen.src_desc());
+    const bool alone = each == x.size(0);
+    const at::Tensor kernel = alone ? bench.place_for(dweight, chosen.diff_weights_desc())
+                                    : bench.buffer(chosen.diff_weights_desc());
+    const at::Tensor shift = at::empty({weight.size(0)}, layouts.type);
+    dnnl::convolution_backward_weights(chosen).execute(
+        bench.stream, {{DNNL_ARG_SRC, bench.as_memory(source, chosen.src_desc())},
+                       {DNNL_ARG_DIFF_DST, bench.as_memory(from, chosen.diff_dst_desc())},
+                       {DNNL_ARG_DIFF_WEIGHTS, bench.as_memory(kernel, chosen.diff_weights_desc())},
+                       {DNNL_ARG_DIFF_BIAS, bench.as_memory(shift, layouts.bias)},
+                       {DNNL_ARG_SCRATCHPAD, bench.scratch(chosen)}});
+    bench.stream.wait();
+    dkernel = dkernel.defined() ? dkernel.add_(kernel) : kernel;
+    dbias = dbias.defined() ? dbias.add_(shift) : shift;
+  }
+  bench.out_of_layout(dkernel, chosen.diff_weights_desc(), dweight);
+  bench.stream.wait();
+  return {dweight, dbias.to(bias_type)};
 }
 
-struct WinogradConvolution : torch::autograd::Function<WinogradConvolution> {
+at::Tensor input_gradient(const Layouts& layouts, const at::Tensor& dy, const at::Tensor& weight,
+                          at::IntArrayRef sizes, at::ScalarType type) {
+  const auto chosen = layouts.backward_data();
+  const int64_t each = layouts.x.dims()[0];
+  Bench bench(layouts);
+  const at::Tensor kernel = bench.into_layout(weight, chosen.weights_desc());
+  const at::Tensor dx = empty_channels_last(sizes, type);
+  for (int64_t first = 0; first < sizes[0]; first += each) {
+    const at::Tensor out = dx.narrow(0, first, each);
+    const at::Tensor from = bench.into_layout(dy.narrow(0, first, each), chosen.diff_dst_desc());
+    const at::Tensor result = bench.place_for(out, chosen.diff_src_desc());
+    dnnl::convolution_backward_data(chosen).execute(
+        bench.stream, {{DNNL_ARG_DIFF_DST, bench.as_memory(from, chosen.diff_dst_desc())},
+                       {DNNL_ARG_WEIGHTS, bench.as_memory(kernel, chosen.weights_desc())},
+                       {DNNL_ARG_DIFF_SRC, bench.as_memory(result, chosen.diff_src_desc())},
+                       {DNNL_ARG_SCRATCHPAD, bench.scratch(chosen)}});
+    bench.out_of_layout(result, chosen.diff_src_desc(), out);
+  }
+  bench.stream.wait();
+  return dx;
+}
+
+struct Convolution : torch::autograd::Function<Convolution> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
-                            const at::Tensor& bias) {
-    const Forward done = convolve(x, weight, bias);
-    // x itself need not be kept: its copy in the convolution's own layout takes its place.
-    context->save_for_backward({done.x, weight});
+                            const at::Tensor& bias, const ConvGeometry& geometry, const Again& again) {
+    context->save_for_backward({again ? at::empty({0}, x.options()) : x, weight});
+    keep(*context, "again", again);
+    keep(*context, "geometry", geometry);
     context->saved_data["sizes"] = x.sizes().vec();
     context->saved_data["input"] = x.requires_grad();
-    return done.y;
+    context->saved_data["bias"] = static_cast<int64_t>(bias.scalar_type());
+    return convolve(x, weight, bias, geometry);
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const variable_list saved = context->get_saved_variables();
-    const at::Tensor &x = saved[0], &weight = saved[1];
-    const std::vector<int64_t> s = context->saved_data["sizes"].toIntVector();
-    const Layouts layouts(s[0], s[1], weight.size(0), s[2], s[3]);
-    const dnnl::engine& engine = layouts.engine;
-    dnnl::stream stream(engine);
-
-    const auto for_weight = layouts.backward_weights();
-    const at::Tensor dy = into_layout(gradients[0], for_weight.diff_dst_desc(), engine, stream);
-    at::Tensor source = x;
-    if (for_weight.src_desc() != layouts.forward().src_desc()) {
-      source = buffer(for_weight.src_desc());
-      memory from = as_memory(x, layouts.forward().src_desc(), engine),
-             to = as_memory(source, for_weight.src_desc(), engine);
-      dnnl::reorder(from, to).execute(stream, from, to);
-    }
-    const at::Tensor dkernel = buffer(for_weight.diff_weights_desc());
-    const at::Tensor dbias = at::empty({weight.size(0)}, at::kFloat);
-    dnnl::convolution_backward_weights(for_weight)
-        .execute(stream, {{DNNL_ARG_SRC, as_memory(source, for_weight.src_desc(), engine)},
-                          {DNNL_ARG_DIFF_DST, as_memory(dy, for_weight.diff_dst_desc(), engine)},
-                          {DNNL_ARG_DIFF_WEIGHTS, as_memory(dkernel, for_weight.diff_weights_desc(), engine)},
-                          {DNNL_ARG_DIFF_BIAS, as_memory(dbias, layouts.bias, engine)}});
-    const at::Tensor dweight = empty_channels_last(weight.sizes());
-    out_of_layout(dkernel, for_weight.diff_weights_desc(), dweight, engine, stream);
+    const auto again = take_kept<Again>(*context, "again");
+    const auto geometry = take_kept<ConvGeometry>(*context, "geometry");
+    const Dims sizes = context->saved_data["sizes"].toIntVector();
+    const at::Tensor& weight = saved[1];
+    const int64_t each = samples_a_call(saved[0].scalar_type(), sizes, weight.sizes(), geometry);
+    const Layouts layouts(saved[0].scalar_type(), with_samples(sizes, each), weight, geometry);
+    const at::Tensor dy = gradients[0].contiguous(at::MemoryFormat::ChannelsLast);
+    const WeightGradients d =
+        weight_gradients(layouts, again ? again() : saved[0], dy, weight,
+                         static_cast<at::ScalarType>(context->saved_data["bias"].toInt()));
     at::Tensor dx;
-    if (context->saved_data["input"].toBool()) {
-      const auto for_x = layouts.backward_data();
-      const at::Tensor kernel = into_layout(weight, for_x.weights_desc(), engine, stream);
-      const at::Tensor from = for_x.diff_dst_desc() == for_weight.diff_dst_desc()
-                                  ? dy
-                                  : into_layout(gradients[0], for_x.diff_dst_desc(), engine, stream);
-      const at::Tensor result = buffer(for_x.diff_src_desc());
-      dnnl::convolution_backward_data(for_x).execute(
-          stream, {{DNNL_ARG_DIFF_DST, as_memory(from, for_x.diff_dst_desc(), engine)},
-                   {DNNL_ARG_WEIGHTS, as_memory(kernel, for_x.weights_desc(), engine)},
-                   {DNNL_ARG_DIFF_SRC, as_memory(result, for_x.diff_src_desc(), engine)}});
-      dx = empty_channels_last(s);
-      out_of_layout(result, for_x.diff_src_desc(), dx, engine, stream);
-    }
-    stream.wait();
-    return {dx, dweight, dbias};
+    if (context->saved_data["input"].toBool())
+      dx = input_gradient(layouts, dy, weight, sizes, saved[0].scalar_type());
+    return {dx, d.weight, d.bias, at::Tensor(), at::Tensor()};
   }
 };
 
 }  // namespace
 
-bool suits_winograd(const at::Tensor& x, const at::Tensor& weight) {
-  constexpr int64_t kLanes = 16, kExtent = 12;
-  return x.device().is_cpu() && x.scalar_type() == at::kFloat && weight.scalar_type() == at::kFloat &&
-         weight.size(2) == 3 && weight.size(3) == 3 && x.size(1) % kLanes == 0 &&
-         weight.size(0) % kLanes == 0 && std::min(x.size(2), x.size(3)) >= kExtent && has_avx512();
+bool suits_convolution(const at::Tensor& x, const at::Tensor& weight) {
+  const auto suits = [](const at::Tensor& t) {
+    return t.device().is_cpu() && (t.scalar_type() == at::kFloat || t.scalar_type() == at::kBFloat16);
+  };
+  return suits(x) && suits(weight);
 }
 
-at::Tensor winograd_convolution(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  if (!at::GradMode::is_enabled()) return convolve(x, weight, bias).y;
-  return WinogradConvolution::apply(x, weight, bias);
+bool suits_winograd(const at::Tensor& x, const at::Tensor& weight, const ConvGeometry& g) {
+  return suits_convolution(x, weight) && goes_by_winograd(x.scalar_type(), x.sizes(), weight.sizes(), g);
+}
+
+at::Tensor convolution(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                       const ConvGeometry& geometry, const Again& again) {
+  if (!at::GradMode::is_enabled()) return convolve(x, weight, bias, geometry);
+  return Convolution::apply(x, weight, bias, geometry, again);
 }
 
 }  // namespace langevin

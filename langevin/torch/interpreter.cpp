@@ -17,6 +17,15 @@ at::Tensor per_channel(const at::Tensor& values, const at::Tensor& x) {
   return x.dim() == 3 ? values.unsqueeze(2) : values.unsqueeze(2).unsqueeze(3);
 }
 
+at::Tensor aten_convolution(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                            const ConvGeometry& g) {
+  if (g.before == g.after)
+    return at::conv2d(x, weight, bias, at::IntArrayRef(g.stride), at::IntArrayRef(g.before));
+  const at::Tensor padded = at::constant_pad_nd(x, {g.before[1], g.after[1], g.before[0], g.after[0]});
+  return at::conv2d(padded.contiguous(at::MemoryFormat::ChannelsLast), weight, bias,
+                    at::IntArrayRef(g.stride));
+}
+
 }  // namespace
 
 at::ScalarType TorchInterpreter::compute_type() const {
@@ -38,39 +47,24 @@ at::Tensor TorchInterpreter::conv2d(const Value& x, std::string_view name, const
   const at::Tensor bias = parameter(name, ".bias", {c.out}, nn::init_zeros);
   nn::conv_extent(x.size(2), c, path_.join(name));
   nn::conv_extent(x.size(3), c, path_.join(name));
-  at::Tensor input = cast(x).contiguous(at::MemoryFormat::ChannelsLast);
-  int64_t pad = c.pad_before;
-  if (c.pad_before != c.pad_after) {
-    const int64_t p0 = c.pad_before, p1 = c.pad_after;
-    input = at::constant_pad_nd(input, {p0, p1, p0, p1}).contiguous(at::MemoryFormat::ChannelsLast);
-    pad = 0;
+  const at::Tensor input = cast(x).contiguous(at::MemoryFormat::ChannelsLast);
+  if (c.kernel == 1 && c.stride == 1 && c.pad_before == 0 && c.pad_after == 0) {  // a product of matrices
+    return linear_product(input.permute({0, 2, 3, 1}), weight.view({c.out, in}), bias).permute({0, 3, 1, 2});
   }
-  if (c.kernel == 1 && c.stride == 1 && pad == 0) {  // libtorch is slow here with one thread and few samples
-    const at::Tensor y =
-        linear_product(input.permute({0, 2, 3, 1}), weight.view({c.out, in}), bias).permute({0, 3, 1, 2});
-    return y;
-  }
-  if (c.stride == 1 && pad == 1 && suits_winograd(input, weight))
-    return winograd_convolution(input, weight, bias);
-  const std::array<int64_t, 2> stride{c.stride, c.stride}, padding{pad, pad};
-  return at::conv2d(input, weight, bias, at::IntArrayRef(stride), at::IntArrayRef(padding));
+  const ConvGeometry geometry{{c.stride, c.stride}, {c.pad_before, c.pad_before}, {c.pad_after, c.pad_after}};
+  if (suits_convolution(input, weight)) return convolution(input, weight, bias, geometry, again(x));
+  return aten_convolution(input, weight, bias, geometry);
 }
 
 at::Tensor TorchInterpreter::conv1d(const Value& x, std::string_view name, const nn::Conv1d& c) {
   const at::Tensor weight = parameter(name, ".weight", {c.out, x.size(1), c.kernel}, c.init);
   const at::Tensor bias = parameter(name, ".bias", {c.out}, nn::init_zeros);
   nn::conv_extent(x.size(2), c, path_.join(name));
-  at::Tensor input = cast(x);
-  int64_t pad = c.pad_before;
-  if (c.pad_before != c.pad_after) {
-    input = at::constant_pad_nd(input, {c.pad_before, c.pad_after});
-    pad = 0;
-  }
   // An image of height 1, which stays channels-last from layer to layer.
-  const std::array<int64_t, 2> stride{1, c.stride}, padding{0, pad};
-  return at::conv2d(as_image(input), weight.unsqueeze(2), bias, at::IntArrayRef(stride),
-                    at::IntArrayRef(padding))
-      .squeeze(2);
+  const at::Tensor input = as_image(cast(x)), kernel = weight.unsqueeze(2);
+  const ConvGeometry geometry{{1, c.stride}, {0, c.pad_before}, {0, c.pad_after}};
+  if (suits_convolution(input, kernel)) return convolution(input, kernel, bias, geometry).squeeze(2);
+  return aten_convolution(input, kernel, bias, geometry).squeeze(2);
 }
 
 at::Tensor TorchInterpreter::conv_transpose1d(const Value& x, std::string_view name,
@@ -102,7 +96,19 @@ at::Tensor TorchInterpreter::group_norm_modulated(const Value& x, const Value& s
   const at::Tensor gamma = parameter(name, ".weight", {channels}, nn::init_ones, true);
   const at::Tensor beta = parameter(name, ".bias", {channels}, nn::init_zeros, true);
   if (x.dim() == 3) return fused_group_norm(as_image(x), gamma, beta, scale_shift, c).squeeze(2);
-  return fused_group_norm(x, gamma, beta, scale_shift, c);
+  const at::Tensor input = x.contiguous(at::MemoryFormat::ChannelsLast);
+  return remember(fused_group_norm(input, gamma, beta, scale_shift, c),
+                  [=] { return fused_group_norm(input, gamma, beta, scale_shift, c); });
+}
+
+at::Tensor TorchInterpreter::remember(const Value& value, const Again& again) {
+  if (at::GradMode::is_enabled()) last_ = {value, again};
+  return value;
+}
+
+Again TorchInterpreter::again(const Value& x) {
+  const Remembered last = std::exchange(last_, {});
+  return last.value.defined() && last.value.is_same(x) ? last.again : Again();
 }
 
 at::Tensor TorchInterpreter::embedding(const Value& ids, std::string_view name, int64_t count, int64_t dim) {
@@ -131,8 +137,12 @@ at::Tensor TorchInterpreter::mish(const Value& x) {
 at::Tensor TorchInterpreter::dropout(const Value& x, double p) {
   const uint32_t layer = dropout_layer_++;
   if (!context_.training || p <= 0) return x;
-  return keyed_dropout(x, p, context_.seed, layer, static_cast<uint32_t>(context_.first_sample),
-                       context_.step);
+  const auto drop = [p, layer, c = context_](const Value& v) {
+    return keyed_dropout(v, p, c.seed, layer, static_cast<uint32_t>(c.first_sample), c.step);
+  };
+  const Value y = drop(x);
+  const Again before = again(x);
+  return before ? remember(y, [drop, before] { return drop(before()); }) : y;
 }
 
 at::Tensor TorchInterpreter::affine(const Value& x, double a, double b) {

@@ -79,10 +79,19 @@ class TorchInterpreter {
   at::Tensor cast(const Value& x) const;  // to the compute type
   const at::Tensor& parameter(std::string_view name, const char* part, const Shape& shape, nn::Init init,
                               bool keep_fp32 = false);
+  /// A value that is cheap to compute again: what reads it next need not keep it for its gradient.
+  Value remember(const Value& value, const Again& again);
+  Again again(const Value& x);  // empty unless x is what was remembered last
+
+  struct Remembered {
+    Value value;
+    Again again;
+  };
   ParameterStore& store_;
   CallContext context_;
   nn::ScopePath path_;
   uint32_t dropout_layer_ = 0;
+  Remembered last_;
 };
 
 static_assert(nn::Interpreter<TorchInterpreter>);

@@ -14,11 +14,4 @@ inline dnnl::memory::desc describe(const at::Tensor& t) {
   return {t.sizes().vec(), type, t.strides().vec()};
 }
 
-/// Whether this processor has the vectors that oneDNN's fast kernels want; called with a CPU tensor's type.
-inline bool has_avx512() {
-  const auto isa = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
-  const auto needed = static_cast<unsigned>(dnnl::cpu_isa::avx512_core);
-  return (isa & needed) == needed;
-}
-
 }  // namespace langevin

@@ -5,6 +5,7 @@
 
 #include "langevin/core/config.h"
 #include "langevin/core/rng.h"
+#include "langevin/kernels/processor.h"
 
 namespace langevin {
 namespace {
@@ -91,12 +92,12 @@ void ParameterStore::pack(Precision precision, bool training) {
   }
   precision_ = precision;
   flat_ = at::zeros({total}, at::TensorOptions(at::kFloat).device(device_));
-  if (precision == Precision::bf16)
-    flat_bf16_ = at::zeros({total}, at::TensorOptions(at::kBFloat16).device(device_));
+  const bool low_leaves = precision == Precision::bf16 && (!device_.is_cpu() || has_fast_bf16());
+  if (low_leaves) flat_bf16_ = at::zeros({total}, at::TensorOptions(at::kBFloat16).device(device_));
   for (auto& p : parameters_) {
     p.master = view_in(flat_, p);
     p.master.copy_(p.leaf);
-    const bool low = precision == Precision::bf16 && !p.keep_fp32;
+    const bool low = low_leaves && !p.keep_fp32;
     p.leaf = (low ? view_in(flat_bf16_, p) : view_in(flat_, p)).detach();
     p.leaf.set_requires_grad(training);
   }
@@ -111,7 +112,7 @@ int64_t ParameterStore::parameter_count() const {
 }
 
 void ParameterStore::refresh_leaves() {
-  if (precision_ == Precision::bf16) flat_bf16_.copy_(flat_);
+  if (flat_bf16_.defined()) flat_bf16_.copy_(flat_);
 }
 
 void ParameterStore::load(const std::function<HostArrayF(const Parameter&)>& read) {

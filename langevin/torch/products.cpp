@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "langevin/kernels/processor.h"
 #include "langevin/torch/onednn.h"
 
 namespace langevin {
@@ -13,8 +14,12 @@ using torch::autograd::variable_list;
 /// Whether oneDNN computes with this type here, and fast.
 bool suits(const at::Tensor& x) {
   if (!x.device().is_cpu()) return false;
-  if (x.scalar_type() == at::kFloat) return true;
-  return x.scalar_type() == at::kBFloat16 && has_avx512();
+  return x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16;
+}
+
+/// What products read: bf16 only where it is fast.
+at::Tensor widened(const at::Tensor& t) {
+  return t.scalar_type() == at::kBFloat16 && !has_fast_bf16() ? t.to(at::kFloat) : t;
 }
 
 /// c = scale a b + bias. a (..., m, k), b (..., k, n), c (..., m, n), each row- or column-major; bias (n) or
@@ -22,9 +27,17 @@ bool suits(const at::Tensor& x) {
 void multiply(const at::Tensor& a, const at::Tensor& b, const at::Tensor& c, const at::Tensor& bias = {},
               double scale = 1) {
   if (c.numel() == 0) return;
+  const bool wide = c.scalar_type() == at::kFloat, fast = has_fast_bf16();
+  if (!fast && !(wide && a.scalar_type() == at::kFloat && b.scalar_type() == at::kFloat)) {
+    const at::Tensor result = wide ? c : at::empty(c.sizes(), at::kFloat);
+    multiply(widened(a), widened(b), result, bias.defined() ? widened(bias) : bias, scale);
+    if (!wide) c.copy_(result);
+    return;
+  }
   const dnnl::engine engine(dnnl::engine::kind::cpu, 0);
   dnnl::stream stream(engine);
   dnnl::primitive_attr attributes;
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);  // its own would leave holes in the heap
   if (scale != 1) attributes.set_output_scales(0, {static_cast<float>(scale)});
   dnnl::memory::desc bias_desc;
   at::Tensor row;
@@ -40,6 +53,9 @@ void multiply(const at::Tensor& a, const at::Tensor& b, const at::Tensor& c, con
   std::unordered_map<int, dnnl::memory> arguments{
       {DNNL_ARG_SRC, memory(a)}, {DNNL_ARG_WEIGHTS, memory(b)}, {DNNL_ARG_DST, memory(c)}};
   if (row.defined()) arguments.emplace(DNNL_ARG_BIAS, memory(row));
+  const auto scratch_desc = chosen.scratchpad_desc();
+  const at::Tensor scratch = at::empty({static_cast<int64_t>(scratch_desc.get_size())}, at::kByte);
+  arguments.emplace(DNNL_ARG_SCRATCHPAD, dnnl::memory(scratch_desc, engine, scratch.data_ptr()));
   dnnl::matmul(chosen).execute(stream, arguments);
   stream.wait();
 }
@@ -128,7 +144,8 @@ at::Tensor aten_attention(const at::Tensor& q, const at::Tensor& k, const at::Te
 }  // namespace
 
 at::Tensor linear_product(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
-  if (!suits(x) || x.scalar_type() != weight.scalar_type()) return at::linear(x, weight, bias);
+  if (!suits(x) || !suits(weight) || (has_fast_bf16() && x.scalar_type() != weight.scalar_type()))
+    return at::linear(x, weight, bias);
   const at::Tensor rows = rows_of(x);
   // A differentiable function takes no undefined tensor: none is an empty one.
   const at::Tensor row = bias.defined() ? bias : at::empty({0}, x.options());

@@ -1,14 +1,11 @@
 // Activation checkpointing: Chen et al. 2016, arXiv:1604.06174.
 #pragma once
 
-#include <functional>
 #include <vector>
 
-#include "langevin/torch/compat.h"
+#include "langevin/torch/kept.h"
 
 namespace langevin {
-
-using TensorFunction = std::function<at::Tensor(const std::vector<at::Tensor>&)>;
 
 /// f(inputs), one or two, differentiable, keeping only the inputs: what lies between is computed again in the
 /// backward pass. f must give the same bits each time, and what it refers to must live until then. The

@@ -1,8 +1,10 @@
 #include "langevin/train/optimizer.h"
 
 #include <cmath>
+#include <utility>
 
 #include "langevin/kernels/adamw.h"
+#include "langevin/torch/memory_pool.h"
 
 namespace langevin {
 namespace {
@@ -26,6 +28,37 @@ Optimizer::Optimizer(const OptimizerRecipe& recipe, ParameterStore& store) : rec
   ema_ = store.flat().clone();
   m_ = at::zeros_like(store.flat());
   v_ = recipe.name == "adamw" ? at::zeros_like(store.flat()) : at::empty({0}, store.flat().options());
+  if (store.precision() == Precision::bf16) take_gradients_early();
+  trim_memory();  // the network's first values are gone
+}
+
+Optimizer::~Optimizer() {
+  for (const auto& node : accumulators_) node->post_hooks().clear();
+}
+
+/// Under bf16 a gradient is kept in bf16 from the moment it is there, whatever type its leaf has: all of them
+/// together are alive at the end of the backward pass, where memory is at its most.
+void Optimizer::take_gradients_early() {
+  struct Hook : torch::autograd::FunctionPostHook {
+    Hook(const at::Tensor& l, at::Tensor& p) : leaf(l), place(p) {}
+    torch::autograd::variable_list operator()(const torch::autograd::variable_list& outputs,
+                                              const torch::autograd::variable_list&) override {
+      const at::NoGradGuard no_grad;
+      place = in_leaf_order(leaf.grad(), leaf).to(at::kBFloat16);
+      leaf.mutable_grad() = at::Tensor();
+      return outputs;
+    }
+    at::Tensor leaf;
+    at::Tensor& place;
+  };
+  const auto& parameters = store_.parameters();
+  arrived_.resize(parameters.size());
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    const at::Tensor& leaf = parameters[i].leaf;
+    if (!leaf.requires_grad() || leaf.scalar_type() != at::kFloat || parameters[i].keep_fp32) continue;
+    accumulators_.push_back(torch::autograd::impl::grad_accumulator(leaf));
+    accumulators_.back()->add_post_hook(std::make_unique<Hook>(leaf, arrived_[i]));
+  }
 }
 
 void Optimizer::collect(bool single_part) {
@@ -36,9 +69,10 @@ void Optimizer::collect(bool single_part) {
   gradients_.resize(parameters.size());
   for (size_t i = 0; i < parameters.size(); ++i) {
     Parameter& p = parameters[i];
-    const at::Tensor& gradient = p.leaf.grad();
+    const bool early = !arrived_.empty() && arrived_[i].defined();
+    const at::Tensor gradient = early ? std::exchange(arrived_[i], {}) : p.leaf.grad();
     check(gradient.defined(), p.name, "the network did not use this parameter in its training pass");
-    const at::Tensor ordered = in_leaf_order(gradient, p.leaf);
+    const at::Tensor ordered = early ? gradient : in_leaf_order(gradient, p.leaf);
     if (single_part) {
       gradients_[i] = ordered;
     } else {

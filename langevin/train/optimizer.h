@@ -10,6 +10,9 @@ namespace langevin {
 class Optimizer {
  public:
   Optimizer(const OptimizerRecipe& recipe, ParameterStore& store);
+  ~Optimizer();
+  Optimizer(const Optimizer&) = delete;
+  Optimizer& operator=(const Optimizer&) = delete;
 
   /// Takes the leaves' gradients into the sum of this step and clears them. With one part a step nothing is
   /// copied.
@@ -32,10 +35,13 @@ class Optimizer {
                 double ema_decay);
   void step_aten(const Parameter& p, const at::Tensor& gradient, double lr, double multiplier,
                  double ema_decay);
+  void take_gradients_early();
   OptimizerRecipe recipe_;
   ParameterStore& store_;
   at::Tensor ema_, m_, v_, sum_;  // sum_: fp32 gradients of several parts
   std::vector<at::Tensor> gradients_;
+  std::vector<at::Tensor> arrived_;                                   // bf16, of the pass that is running
+  std::vector<std::shared_ptr<torch::autograd::Node>> accumulators_;  // keep the hooks alive
   int64_t updates_ = 0;
 };
 
