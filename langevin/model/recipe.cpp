@@ -52,7 +52,7 @@ void run_fields(Schema& s, Recipe& r) {
   s.field("train.minutes", r.minutes,
           "minutes of training after which it ends; 0 = ends by train.steps alone", {0, 1e7});
   s.field("train.seed", r.seed, "seed of weights, order, noise and augmentation", {0, 9.2e18});
-  s.field("train.precision", r.precision, "auto measures both and takes bf16 if it is clearly faster",
+  s.field("train.precision", r.precision, "auto: bf16 where the processor or GPU multiplies it faster, else fp32",
           {"auto", "fp32", "bf16"});
   s.field("train.device", r.device, "auto = cuda when this build and machine have it",
           {"auto", "cpu", "cuda"});

@@ -1,4 +1,4 @@
-// --precision auto: which precision computes convolutions faster on this machine.
+// --precision auto: the precision that suits this machine.
 #pragma once
 
 #include <string>
@@ -7,9 +7,8 @@
 
 namespace langevin {
 
-/// fp32 and bf16 as named; "auto" times one convolution, forward and backward, in both (a few tens of
-/// milliseconds) and takes bf16 only if it is at least 1.25 times as fast. Processors without fast bf16
-/// arithmetic lose by it.
+/// fp32 and bf16 as named; "auto" is bf16 on a GPU and on processors that multiply it faster than fp32
+/// (kernels/processor.h), fp32 elsewhere. There bf16 is as fast and needs less memory, but rounds.
 Precision choose_precision(const std::string& name, at::Device device);
 
 }  // namespace langevin
