@@ -1,6 +1,7 @@
 // langevin bench: measures training, sampling, policies and the machine itself. Training is measured by the
 // libtorch wing.
 #include "langevin/runtime/bench.h"
+#include "langevin/cli/bench_optimizer.h"
 #include "langevin/cli/bench_policy.h"
 #include "langevin/cli/command.h"
 #include "langevin/cli/wing.h"
@@ -17,6 +18,7 @@ constexpr const char* kExamples =
     "  langevin bench sample --preset small --batch 16\n"
     "  langevin bench policy --precision fp32\n"
     "  langevin bench sample --backend torch\n"
+    "  langevin bench optimizer\n"
     "  langevin bench roofline --json\n"
     "`fraction_of_limit` is the share of the machine's convolution rate, measured in the same run; of a "
     "policy, "
@@ -36,9 +38,9 @@ void print_flat(const nlohmann::json& json, const std::string& prefix, std::stri
 }
 
 void declare(CLI::App& app, BenchRequest& o, std::string& backend) {
-  app.add_option("what", o.what, "train, sample, policy or roofline")
+  app.add_option("what", o.what, "train, sample, policy, optimizer or roofline")
       ->required()
-      ->check(CLI::IsMember({"train", "sample", "policy", "roofline"}));
+      ->check(CLI::IsMember({"train", "sample", "policy", "optimizer", "roofline"}));
   app.add_option("--preset", o.preset, "the network measured (default ddpm-cifar10)");
   app.add_option("--backend", backend, "of sample and policy: auto (default), runtime or torch");
   app.add_option("--batch", o.batch, "images a step or call; 0: 16")->check(CLI::Range(0, 65536));
@@ -81,6 +83,7 @@ SampleBench runtime_bench(const BenchRequest& o) {
 nlohmann::json measure(const BenchRequest& o, const std::string& backend, Console& console) {
   const StopSignal stop;
   if (o.what == "policy") return bench_policy(policy_backend(o, backend), o.seconds, console, stop);
+  if (o.what == "optimizer") return bench_optimizer(static_cast<int>(o.threads), o.seconds, console, stop);
   if (o.what == "roofline") return to_json(measure_roofline(static_cast<int>(o.threads)));
   const bool runtime = backend == "runtime" || (backend == "auto" && o.device != "cuda");
   if (o.what == "sample" && runtime) return bench_runtime(runtime_bench(o), console, stop);
@@ -92,8 +95,10 @@ nlohmann::json measure(const BenchRequest& o, const std::string& backend, Consol
 void bench_verb(const Arguments& arguments) {
   BenchRequest o;
   CommonOptions common;
-  CLI::App app("Measure: train, sample, policy (one call) or roofline (the machine's own limits).",
-               "langevin bench");
+  CLI::App app(
+      "Measure: train, sample, policy (one call), optimizer (one step) or roofline (the machine's own "
+      "limits).",
+      "langevin bench");
   std::string backend = "auto";
   declare(app, o, backend);
   add_common(app, common);

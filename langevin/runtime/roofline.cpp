@@ -2,11 +2,18 @@
 
 #include <omp.h>
 
+#include <sys/mman.h>
+
 #include <algorithm>
 #include <chrono>
+#include <cstdlib>
+#include <memory>
+#include <new>
 #include <numeric>
 #include <oneapi/dnnl/dnnl.hpp>
 #include <vector>
+
+#include "langevin/kernels/read_all.h"
 
 namespace langevin {
 namespace {
@@ -73,20 +80,6 @@ double matmul_gflops(dnnl::memory::data_type type, int64_t n, double seconds) {
   return 2e-9 * static_cast<double>(n) * static_cast<double>(n) * static_cast<double>(n) / best;
 }
 
-double memory_gbytes(double seconds) {
-  const std::vector<uint64_t> data(size_t{1} << 26, 1);  // 512 MiB: larger than any cache
-  const auto n = static_cast<int64_t>(data.size());
-  volatile uint64_t sink = 0;
-  const double best = best_seconds(seconds, [&] {
-    uint64_t sum = 0;
-#pragma omp parallel for reduction(+ : sum) schedule(static)
-    for (int64_t i = 0; i < n; ++i) sum += data[static_cast<size_t>(i)];
-    sink = sum;
-  });
-  (void)sink;
-  return 8e-9 * static_cast<double>(n) / best;
-}
-
 }  // namespace
 
 nlohmann::json to_json(const Roofline& r) {
@@ -97,6 +90,21 @@ nlohmann::json to_json(const Roofline& r) {
           {"matmul_bf16_gflops", r.matmul_bf16},
           {"memory_gbytes_per_second", r.memory},
           {"threads", r.threads}};
+}
+
+double memory_gbytes(int64_t bytes, double seconds) {
+  constexpr size_t kHugePage = size_t{2} << 20;
+  const int64_t words = std::max<int64_t>(1, bytes / 8);
+  const size_t size = (static_cast<size_t>(8 * words) + kHugePage - 1) / kHugePage * kHugePage;
+  const std::unique_ptr<void, decltype(&std::free)> owner(std::aligned_alloc(kHugePage, size), &std::free);
+  if (owner == nullptr) throw std::bad_alloc();
+  ::madvise(owner.get(), size, MADV_HUGEPAGE);  // or not
+  auto* data = static_cast<uint64_t*>(owner.get());
+  std::iota(data, data + words, uint64_t{1});
+  volatile uint64_t sink = 0;
+  const double best = best_seconds(seconds, [&] { sink = read_all(data, words); });
+  (void)sink;
+  return 8e-9 * static_cast<double>(words) / best;
 }
 
 Roofline measure_roofline(int threads, double seconds) {
@@ -124,7 +132,7 @@ Roofline measure_roofline(int threads, double seconds) {
   } catch (const dnnl::error&) {
     r.matmul_bf16 = 0;
   }
-  r.memory = memory_gbytes(each);
+  r.memory = memory_gbytes(int64_t{512} << 20, each);  // larger than caches
   return r;
 }
 

@@ -3,6 +3,7 @@
 // hour decides nothing.
 #pragma once
 
+#include <cstdint>
 #include <nlohmann/json.hpp>
 
 namespace langevin {
@@ -18,5 +19,9 @@ nlohmann::json to_json(const Roofline& roofline);
 
 /// About `seconds` of measuring over shapes that U-Nets have; the best of several runs of each.
 Roofline measure_roofline(int threads, double seconds = 3);
+
+/// GB/s of reading `bytes` again and again, the best of several runs: what lies in caches counts as it would
+/// for a network of that size. Throws std::bad_alloc.
+double memory_gbytes(int64_t bytes, double seconds);
 
 }  // namespace langevin
