@@ -17,7 +17,7 @@
 namespace langevin {
 
 struct TorchWing {
-  static constexpr int current = 2;  // counts up with every change of this struct
+  static constexpr int current = 3;  // counts up with every change of this struct
   int version = 0;
   std::unique_ptr<Engine> (*open_engine)(ModelFile model, const EngineOptions& options) = nullptr;
   TrainResult (*train)(const TrainJob& job, const std::filesystem::path& run, bool resume, Console& console,

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cmath>
 
 #include "langevin/model/recipe.h"
 #include "langevin/model/sampling.h"
 #include "langevin/nn/cost.h"
 #include "langevin/runtime/network.h"
+#include "langevin/runtime/random_weights.h"
 #include "langevin/runtime/roofline.h"
 
 namespace langevin {
@@ -17,21 +17,6 @@ using Clock = std::chrono::steady_clock;
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-/// Normal weights that keep activations of order one.
-runtime::Weights random_weights(const nn::CostInterpreter& cost) {
-  std::map<std::string, HostArrayF> values;
-  uint64_t index = 0;
-  for (const nn::ParameterSpec& p : cost.parameters()) {
-    HostArrayF array(p.shape);
-    fill_normal(array.data(), NoiseKey{0, index++, Purpose::weight_init, 0});
-    const auto fan_in = static_cast<double>(array.size() / p.shape[0]);
-    const auto scale = static_cast<float>(p.shape.size() > 1 ? 1 / std::sqrt(fan_in) : 0.1);
-    for (float& v : array.data()) v *= scale;
-    values.emplace(p.name, std::move(array));
-  }
-  return runtime::Weights(std::move(values));
 }
 
 /// Seconds of each call of `run` within the time given, the first two left out; sorted.
@@ -69,7 +54,7 @@ nlohmann::json bench_runtime(const SampleBench& request, Console& console, const
 
   const nn::CostInterpreter cost = nn::cost_of(config);
   const runtime::Type type = chosen_type(request.precision, roofline);
-  runtime::RuntimeNetwork network(config, random_weights(cost), type, threads);
+  runtime::RuntimeNetwork network(config, runtime::random_weights(cost), type, threads);
   const Shape shape = nn::input_shape(config, request.batch);
   const HostArrayF x = initial_noise(HostArrayF(shape), 0, 0);
   const std::vector<double> t(static_cast<size_t>(request.batch), 0.0);

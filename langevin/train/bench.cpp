@@ -50,7 +50,7 @@ Setup prepare(const BenchRequest& request) {
   const int64_t size = request.size > 0 ? request.size : (recipe.image_size > 0 ? recipe.image_size : 32);
   const at::Device device = choose_device(request.device);
   const int64_t threads = set_threads(request.threads);
-  const auto config = make_network(recipe, request.channels, size, size, 0);
+  const auto config = request.network.value_or(make_network(recipe, request.channels, size, size, 0));
   return {recipe,  config,
           device,  choose_precision(request.precision, device),
           threads, request.batch > 0 ? request.batch : 16};
@@ -66,8 +66,9 @@ double peak_mbytes() {
 nlohmann::json report(const BenchRequest& request, const Setup& setup, const std::vector<double>& seconds,
                       double calls_per_run, double flops, Console& console) {
   const double peak = peak_mbytes();  // before the roofline takes memory of its own
-  console.info("measuring the machine's convolution rate");
-  const Roofline roofline = measure_roofline(static_cast<int>(setup.threads));
+  if (!request.roofline) console.info("measuring the machine's convolution rate");
+  const Roofline roofline =
+      request.roofline ? *request.roofline : measure_roofline(static_cast<int>(setup.threads));
   const double median = seconds[seconds.size() / 2];
   const double images = static_cast<double>(setup.batch) / median;
   const double gflops = images * calls_per_run * flops * 1e-9;
@@ -104,7 +105,8 @@ nlohmann::json bench_train(const BenchRequest& request, const Setup& setup, Cons
       .recompute = request.recompute};
   Batch batch;
   batch.images = noise_like(HostArrayF(nn::input_shape(setup.config, setup.batch)), NoiseKey{});
-  batch.labels.assign(static_cast<size_t>(setup.batch), -1);
+  objective.conditional = nn::class_count(setup.config) > 0;
+  batch.labels.assign(static_cast<size_t>(setup.batch), objective.conditional ? 0 : -1);
   int64_t step = 0;
   const auto seconds = times(request.seconds, stop, [&] {
     training_part(network, objective, batch, step, 0);

@@ -4,10 +4,13 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "langevin/core/console.h"
 #include "langevin/core/signals.h"
+#include "langevin/nn/network.h"
+#include "langevin/runtime/roofline.h"
 
 namespace langevin {
 
@@ -20,8 +23,10 @@ struct BenchRequest {
   int64_t channels = 3;
   int64_t steps = 0;  // sampler steps a measurement; 0: 5
   int64_t threads = 0;
-  bool recompute = false;  // train: as langevin train --recompute
-  double seconds = 20;     // of measuring
+  bool recompute = false;                         // train: as langevin train --recompute
+  double seconds = 20;                            // of measuring
+  std::optional<nn::NetworkConfig> network = {};  // in place of the preset's
+  std::optional<Roofline> roofline = {};          // already measured
 };
 
 /// {"images_per_second", "gflops", "limit_gflops", "fraction_of_limit", "batch", "precision", ...}; medians
