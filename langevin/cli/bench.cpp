@@ -3,6 +3,7 @@
 #include "langevin/runtime/bench.h"
 #include "langevin/cli/bench_optimizer.h"
 #include "langevin/cli/bench_policy.h"
+#include "langevin/cli/bench_process.h"
 #include "langevin/cli/bench_sweep.h"
 #include "langevin/cli/command.h"
 #include "langevin/cli/wing.h"
@@ -19,6 +20,7 @@ constexpr const char* kExamples =
     "  langevin bench sample --preset small --batch 16\n"
     "  langevin bench policy --precision fp32\n"
     "  langevin bench sample --backend torch\n"
+    "  langevin bench process\n"
     "  langevin bench optimizer\n"
     "  langevin bench sweep\n"
     "  langevin bench roofline --json\n"
@@ -40,9 +42,9 @@ void print_flat(const nlohmann::json& json, const std::string& prefix, std::stri
 }
 
 void declare(CLI::App& app, BenchRequest& o, std::string& backend) {
-  app.add_option("what", o.what, "train, sample, policy, optimizer, sweep or roofline")
+  app.add_option("what", o.what, "train, sample, policy, process, optimizer, sweep or roofline")
       ->required()
-      ->check(CLI::IsMember({"train", "sample", "policy", "optimizer", "sweep", "roofline"}));
+      ->check(CLI::IsMember({"train", "sample", "policy", "process", "optimizer", "sweep", "roofline"}));
   app.add_option("--preset", o.preset, "the network measured (default ddpm-cifar10)");
   app.add_option("--backend", backend, "of sample and policy: auto (default), runtime or torch");
   app.add_option("--batch", o.batch, "images a step or call; 0: 16")->check(CLI::Range(0, 65536));
@@ -85,6 +87,7 @@ SampleBench runtime_bench(const BenchRequest& o) {
 nlohmann::json measure(const BenchRequest& o, const std::string& backend, Console& console) {
   const StopSignal stop;
   if (o.what == "policy") return bench_policy(policy_backend(o, backend), o.seconds, console, stop);
+  if (o.what == "process") return bench_process(o, console, stop);
   if (o.what == "sweep") return bench_sweep(o, console, stop);
   if (o.what == "optimizer") return bench_optimizer(static_cast<int>(o.threads), o.seconds, console, stop);
   if (o.what == "roofline") return to_json(measure_roofline(static_cast<int>(o.threads)));
@@ -99,7 +102,8 @@ void bench_verb(const Arguments& arguments) {
   BenchRequest o;
   CommonOptions common;
   CLI::App app(
-      "Measure: train, sample, policy (one call), optimizer (one step), sweep (many sizes) or roofline (the "
+      "Measure: train, sample, policy (one call), process (what sample costs beside its calls), optimizer "
+      "(one step), sweep (many sizes) or roofline (the "
       "machine's own "
       "limits).",
       "langevin bench");
