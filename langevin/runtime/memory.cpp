@@ -22,8 +22,6 @@ int segment_of(const std::vector<Segment>& segments, int step) {
 
 }  // namespace
 
-void Buffers::Free::operator()(std::byte* p) const { ::operator delete[](p, std::align_val_t{kAlign}); }
-
 int Buffers::add(int64_t bytes_per_sample) {
   buffers_.push_back({.sample_bytes = bytes_per_sample});
   return static_cast<int>(buffers_.size()) - 1;
@@ -104,13 +102,13 @@ void Buffers::lay_out(const std::vector<Segment>& segments, int64_t batch) {
     order.push_back(static_cast<int>(i));
   }
   assign_offsets(std::move(order));
-  arena_.reset(static_cast<std::byte*>(
-      ::operator new[](static_cast<size_t>(std::max(arena_bytes_, kAlign)), std::align_val_t{kAlign})));
+  pages_.emplace();
+  arena_ = pages_->take(static_cast<size_t>(arena_bytes_));
 }
 
 Place Buffers::place(int buffer) const {
   const Buffer& b = buffers_[static_cast<size_t>(root(buffer))];
-  return {arena_.get() + b.offset, b.stride};
+  return {arena_ + b.offset, b.stride};
 }
 
 }  // namespace langevin::runtime

@@ -4,8 +4,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
+#include <optional>
 #include <vector>
+
+#include "langevin/runtime/pages.h"
 
 namespace langevin::runtime {
 
@@ -36,7 +38,7 @@ class Buffers {
 
   int64_t arena_bytes() const { return arena_bytes_; }
   int64_t unshared_bytes() const { return unshared_bytes_; }  // what it would be without sharing
-  const void* arena() const { return arena_.get(); }
+  const void* arena() const { return arena_; }
 
  private:
   struct Buffer {
@@ -45,14 +47,12 @@ class Buffers {
     int first = -1, last = -1;
     int64_t offset = 0, bytes = 0, stride = 0;
   };
-  struct Free {
-    void operator()(std::byte* p) const;
-  };
   int root(int buffer) const;
   void extend_to_segments(Buffer& b, const std::vector<Segment>& segments, int64_t batch) const;
   void assign_offsets(std::vector<int> order);
   std::vector<Buffer> buffers_;
-  std::unique_ptr<std::byte, Free> arena_;
+  std::optional<Pages> pages_;
+  std::byte* arena_ = nullptr;
   int64_t arena_bytes_ = 0, unshared_bytes_ = 0;
 };
 

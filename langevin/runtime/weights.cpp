@@ -32,7 +32,7 @@ dnnl::memory Weights::packed(const std::string& key, const dnnl::memory::desc& p
   std::vector<float> scratch;
   // oneDNN takes a pointer to what it may write; a reorder only reads its source.
   dnnl::memory from(plain, engine, const_cast<float*>(fill(scratch)));
-  dnnl::memory to(wanted, engine);
+  dnnl::memory to(wanted, engine, pages_.take(wanted.get_size()));
   dnnl::stream stream(engine);
   dnnl::reorder(from, to).execute(stream, from, to);
   stream.wait();

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "langevin/io/tensor_set.h"
+#include "langevin/runtime/pages.h"
 
 namespace langevin::runtime {
 
@@ -35,6 +36,7 @@ class Weights {
   const TensorSet* tensors_ = nullptr;
   std::map<std::string, HostArrayF> converted_;  // what the file holds in another type, or not aligned
   std::map<std::string, std::vector<std::pair<dnnl::memory::desc, dnnl::memory>>> packed_;
+  Pages pages_;  // of what is packed
   int64_t packed_bytes_ = 0;
 };
 
