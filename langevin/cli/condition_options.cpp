@@ -56,12 +56,15 @@ double chosen_guidance(const ConditionOptions& o, const ModelSpec& spec, const s
   return *o.guidance;
 }
 
-ThresholdConfig chosen_threshold(const ConditionOptions& o, const ModelSpec& spec, bool compat_diffusers) {
+ThresholdConfig chosen_threshold(const ConditionOptions& o, const ModelSpec& spec,
+                                 const SamplerConfig& sampler) {
   ThresholdConfig threshold;
-  threshold.kind = !o.threshold.empty() ? o.threshold : spec.clip ? "clip" : "none";
+  threshold.kind = spec.clip ? "clip" : "none";
   // A clipped x_0 with the network's own eps is a step in no consistent direction, and guidance clips at
   // every step: eps follows the clipped x_0, as in the papers' own code. diffusers keeps the network's.
-  threshold.rederive_eps = !compat_diffusers;
+  threshold.rederive_eps = !sampler.compat_diffusers;
+  if (spec.sampling && spec.sampling->sampler.name == sampler.name) threshold = spec.sampling->threshold;
+  if (!o.threshold.empty()) threshold.kind = o.threshold;
   as_usage([&] { check_threshold(threshold); });
   return threshold;
 }

@@ -8,6 +8,7 @@
 
 #include "langevin/cli/command.h"
 #include "langevin/model/spec.h"
+#include "langevin/sample/sampler.h"
 #include "langevin/sample/threshold.h"
 
 namespace langevin::cli {
@@ -27,8 +28,9 @@ std::vector<int64_t> chosen_classes(const ConditionOptions& options, const Model
 /// 1 for none. Error: the model cannot be guided; UsageError: the number is none.
 double chosen_guidance(const ConditionOptions& options, const ModelSpec& spec, const std::string& model,
                        bool conditional);
-/// `compat_diffusers`: eps stays the network's own.
+/// That of the model's own sampler (ModelSpec::sampling) where `sampler` is it. compat_diffusers: eps stays
+/// the network's own.
 ThresholdConfig chosen_threshold(const ConditionOptions& options, const ModelSpec& spec,
-                                 bool compat_diffusers);
+                                 const SamplerConfig& sampler);
 
 }  // namespace langevin::cli

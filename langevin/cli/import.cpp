@@ -7,10 +7,14 @@ namespace {
 
 constexpr const char* kExamples =
     "Examples:\n"
+    "  langevin import downloads/ddpm-cifar10-32 --out cifar.safetensors\n"
     "  langevin import downloads/pusht --out pusht.safetensors\n"
-    "The folder holds `config.json` and `model.safetensors` of a ConditionalUnet1D (Diffusion Policy). Its "
+    "A folder of diffusers: a pipeline of a U-Net and its scheduler, or one network by itself. Whatever "
+    "takes "
+    "a MODEL\ntakes such a folder too.\n"
+    "A folder with `config.json` and `model.safetensors` of a ConditionalUnet1D (Diffusion Policy): its "
     "files "
-    "do not say\nhow it was trained: the authors' schedule is taken (100 timesteps, squaredcos_cap_v2, "
+    "do not say\nhow it was trained, the authors' schedule is taken (100 timesteps, squaredcos_cap_v2, "
     "epsilon).";
 
 }  // namespace
@@ -25,7 +29,8 @@ void import_verb(const Arguments& arguments) {
   app.footer(kExamples);
   if (!parse(app, arguments)) return;
 
-  const ModelFile model = open_model(source);
+  Console console(common.level());
+  const ModelFile model = open_named_model(source, console);
   check(model.foreign, source, "is a model of this project already; copy {} as it is", model.path.string());
   std::vector<TensorOut> tensors;
   for (const std::string& name : model.weights.names()) {
@@ -36,7 +41,6 @@ void import_verb(const Arguments& arguments) {
   if (common.json) {
     return print_json({{"source", model.path.string()}, {"out", out}, {"tensors", tensors.size()}});
   }
-  Console console(common.level());
   console.info(fmt::format("{}: {} tensors of {}", out, tensors.size(), model.path.string()));
 }
 

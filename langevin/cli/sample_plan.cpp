@@ -96,7 +96,7 @@ SamplePlan make_plan(const SampleOptions& o, const ModelFile& model) {
 
   SampleRequest& request = plan.request;
   request.sampler = chosen_sampler(o.sampler, spec);
-  request.threshold = chosen_threshold(o.condition, spec, request.sampler.compat_diffusers);
+  request.threshold = chosen_threshold(o.condition, spec, request.sampler);
   request.seed = o.seed;
   plan.classes = chosen_classes(o.condition, spec, o.model);
   request.guidance = chosen_guidance(o.condition, spec, o.model, !plan.classes.empty());

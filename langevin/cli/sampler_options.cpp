@@ -16,36 +16,53 @@ int64_t usual_steps(const std::string& sampler, int64_t T) {
   return sampler == "ddpm" ? T : std::min<int64_t>(sampler == "lcm" ? 4 : 50, T);
 }
 
+/// What the model came with where its sampler is meant, and what the options say.
+SamplerConfig asked_for(const SamplerOptions& o, const ModelSpec& spec) {
+  SamplerConfig config;
+  const bool own = spec.sampling && (!o.name || *o.name == spec.sampling->sampler.name);
+  if (own) config = spec.sampling->sampler;
+  if (o.name) config.name = *o.name;
+  if (o.order) config.order = *o.order;
+  if (o.eta) config.eta = *o.eta;
+  if (o.churn) config.s_churn = *o.churn;
+  if (o.spacing) {
+    config.spacing = *o.spacing;
+    config.peer_spacing.clear();
+  }
+  if (!o.compat.empty()) config.compat_diffusers = o.compat == "diffusers";
+  return config;
+}
+
 }  // namespace
 
 void add_sampler(CLI::App& app, SamplerOptions& o) {
-  app.add_option("--sampler", o.config.name,
-                 fmt::format("ddim (default), {}", fmt::join(other_samplers(), ", ")));
+  app.add_option("--sampler", o.name,
+                 fmt::format("ddim (default; of an imported model the one it came with), {}",
+                             fmt::join(other_samplers(), ", ")));
   app.add_option(
       "--steps", o.steps,
       "steps, one call of the network each (heun, kdpm2, flow_heun two, .._single its order); default "
       "50, ddpm: all timesteps, lcm: 4");
-  app.add_option("--order", o.config.order, "of dpmsolver.., unipc, deis (1 to 3) and lms (1 to 4)");
-  app.add_option("--eta", o.config.eta, "ddim: 0 deterministic (default) .. 1 as noisy as ddpm");
+  app.add_option("--order", o.order, "of dpmsolver.., unipc, deis (1 to 3) and lms (1 to 4)");
+  app.add_option("--eta", o.eta, "ddim: 0 deterministic (default) .. 1 as noisy as ddpm");
   app.add_option(
-      "--spacing", o.config.spacing,
+      "--spacing", o.spacing,
       "trailing (default), leading, linspace; but for ddim and ddpm also karras, exponential, log_snr");
-  app.add_option("--churn", o.config.s_churn,
-                 "euler, heun: noise put back before each step, 0 (default) none");
+  app.add_option("--churn", o.churn, "euler, heun: noise put back before each step, 0 (default) none");
   app.add_option("--variance", o.variance, "ddpm: fixed_small (default) or fixed_large");
-  app.add_option("--compat", o.compat, "diffusers: step exactly as that library does");
+  app.add_option("--compat", o.compat,
+                 "diffusers: step exactly as that library does (default of a model from there); none");
 }
 
 SamplerConfig chosen_sampler(const SamplerOptions& o, const ModelSpec& spec) {
-  SamplerConfig config = o.config;
+  SamplerConfig config = asked_for(o, spec);
   const int64_t T = Schedule(spec.schedule).T();
   config.steps = o.steps.value_or(usual_steps(config.name, T));
   if (o.steps.value_or(1) < 1) fail_usage("--steps: needs 1 or more, got {}", *o.steps);
-  if (!o.compat.empty() && config.name == "ddpm")
+  if (o.compat == "diffusers" && config.name == "ddpm")
     fail_usage("--compat: ddpm has one way of stepping here; leave the option out");
-  if (!o.compat.empty() && o.compat != "diffusers")
-    fail_usage("--compat: knows diffusers, not '{}'", o.compat);
-  config.compat_diffusers = o.compat == "diffusers";
+  if (!o.compat.empty() && o.compat != "diffusers" && o.compat != "none")
+    fail_usage("--compat: knows diffusers and none, not '{}'", o.compat);
   as_usage([&] { check_sampler(config, T); });
   if (!o.variance.empty()) {
     if (config.name != "ddpm") fail_usage("--variance belongs to ddpm; the noise of ddim is chosen by --eta");

@@ -13,15 +13,17 @@
 namespace langevin::cli {
 
 struct SamplerOptions {
-  SamplerConfig config;
-  std::optional<int64_t> steps;
+  std::optional<std::string> name, spacing;
+  std::optional<int64_t> steps, order;
+  std::optional<double> eta, churn;
   std::string compat, variance;
 };
 
 void add_sampler(CLI::App& app, SamplerOptions& options);
 
-/// The sampler that the options mean for a model. UsageError on what is out of range or belongs to another
-/// sampler.
+/// The sampler that the options mean for a model: where they ask for no other, the one that the model came
+/// with (ModelSpec::sampling) in all that they leave open. UsageError on what is out of range or belongs to
+/// another sampler.
 SamplerConfig chosen_sampler(const SamplerOptions& options, const ModelSpec& spec);
 
 /// Name, steps and whatever else makes a difference: kept with the samples.

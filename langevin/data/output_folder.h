@@ -2,12 +2,13 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <span>
 #include <string>
 #include <string_view>
+
+#include "langevin/core/atomic_folder.h"
 
 namespace langevin {
 
@@ -18,12 +19,9 @@ class OutputFolder {
   /// `kind` is what dataset.json's "made_by" will say ("langevin data emoji"). Error if `target` exists and
   /// is neither an empty folder nor, with `force`, a set of that kind to which nothing was added.
   OutputFolder(const std::filesystem::path& target, std::string kind, bool force);
-  ~OutputFolder();
-  OutputFolder(const OutputFolder&) = delete;
-  OutputFolder& operator=(const OutputFolder&) = delete;
 
   /// Where to write until commit().
-  const std::filesystem::path& path() const { return temporary_; }
+  const std::filesystem::path& path() const { return folder_.path(); }
   /// Writes one file below path(), whose folder must exist, without waiting for the disk: the folder as a
   /// whole is what appears or not. Error names file and reason. May be called from several threads.
   void write(const std::filesystem::path& relative, std::span<const std::byte> bytes) const;
@@ -33,8 +31,8 @@ class OutputFolder {
   void commit(nlohmann::json about);
 
  private:
-  std::filesystem::path target_, temporary_;
   std::string kind_;
+  AtomicFolder folder_;
 };
 
 }  // namespace langevin

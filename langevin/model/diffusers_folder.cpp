@@ -64,6 +64,12 @@ fs::path part(const fs::path& folder, const char* component, const char* config)
   return is_file(folder / component / config) ? folder / component : folder;
 }
 
+/// DDIMPipeline and PNDMPipeline make their own scheduler of the one in the folder.
+std::string scheduler_of(const std::string& pipeline, const std::string& written) {
+  if (pipeline == "DDIMPipeline") return "DDIMScheduler";
+  return pipeline == "PNDMPipeline" ? "PNDMScheduler" : written;
+}
+
 Places places_of_pipeline(const fs::path& folder) {
   const std::string source = (folder / kIndex).string();
   const json index = read_json(folder / kIndex);
@@ -74,7 +80,7 @@ Places places_of_pipeline(const fs::path& folder) {
         "{}; a component of it can be opened by its own folder",
         unknown_name("pipeline", places.pipeline, known));
   places.network_class = component_class(index, "unet", source);
-  places.scheduler_class = component_class(index, "scheduler", source);
+  places.scheduler_class = scheduler_of(places.pipeline, component_class(index, "scheduler", source));
   for (const auto& [key, value] : index.items()) {
     const bool ours = key == "unet" || key == "scheduler" || (!key.empty() && key[0] == '_');
     check(ours, source, "unknown key '{}' = {}", one_line(key), one_line(value.dump()));
@@ -145,6 +151,51 @@ bool is_diffusers_folder(const fs::path& folder) {
   });
 }
 
+namespace {
+
+json without_private_keys(json object) {
+  for (auto it = object.begin(); it != object.end();) {
+    it = !it.key().empty() && it.key()[0] == '_' ? object.erase(it) : std::next(it);
+  }
+  return object;
+}
+
+void read_scheduler(const Places& places, ModelFile& model) {
+  if (places.scheduler.empty()) {
+    model.notes.push_back(fmt::format(
+        "{}: no scheduler beside the network; DDPM's schedule is taken (linear, 1000 timesteps, epsilon)",
+        model.path.string()));
+    return;
+  }
+  model.notes = apply_peer_scheduler(read_json(places.scheduler), places.scheduler.string(),
+                                     places.scheduler_class, model.spec);
+}
+
+/// Of a folder that `langevin export` wrote: our own description, which the weights carry, as long as the
+/// folder says the same.
+void read_own_description(const std::string& text, const Places& places, ModelFile& model) {
+  const std::string source = model.weights.source();
+  const nn::NetworkConfig network = model.spec.network;
+  model.spec = spec_from_json(parse_json(text, source), source);
+  check(nn::to_json(network) == nn::to_json(model.spec.network), source,
+        "describes another network than {} beside it (metadata key '{}')", kConfig, spec_key);
+  if (places.scheduler.empty()) return;
+  const json written = without_private_keys(read_json(places.scheduler));
+  if (written == without_private_keys(peer_scheduler(model.spec))) return;
+  read_scheduler(places, model);
+  model.notes.push_back(
+      fmt::format("{}: was changed since the export; it counts", places.scheduler.string()));
+}
+
+/// What its files leave open: classes have numbers for names.
+void describe_foreign(const json& config, const std::string& class_name, ModelSpec& spec) {
+  spec.provenance = {{"imported_from", "diffusers"}, {"class", class_name}};
+  if (config.contains("_diffusers_version")) spec.provenance["version"] = config["_diffusers_version"];
+  for (int64_t i = 0; i < nn::class_count(spec.network); ++i) spec.labels.push_back(std::to_string(i));
+}
+
+}  // namespace
+
 ModelFile open_diffusers_folder(const fs::path& folder) {
   const Places places = places_of(folder);
   const fs::path config_file = places.network / kConfig;
@@ -161,16 +212,13 @@ ModelFile open_diffusers_folder(const fs::path& folder) {
   model.weights = open_weights(places.network);
   model.weights.rename(peer.current_name);
   model.spec.network = peer.read(config, source, model.weights);
-  model.spec.provenance = {{"imported_from", "diffusers"}, {"class", class_name}};
-  if (config.contains("_diffusers_version")) model.spec.provenance["version"] = config["_diffusers_version"];
-  if (places.scheduler.empty()) {
-    model.notes.push_back(fmt::format(
-        "{}: no scheduler beside the network; DDPM's schedule is taken (linear, 1000 timesteps, epsilon)",
-        folder.string()));
-  } else {
-    apply_peer_scheduler(read_json(places.scheduler), places.scheduler.string(), places.scheduler_class,
-                         model.spec);
+  const std::string own = model.metadata(spec_key);
+  if (!own.empty()) {
+    read_own_description(own, places, model);
+    return model;
   }
+  describe_foreign(config, class_name, model.spec);
+  read_scheduler(places, model);
   return model;
 }
 

@@ -9,27 +9,61 @@ namespace langevin {
 
 using nlohmann::json;
 
+namespace {
+
+void add_fields(Schema& schema, SamplingDefaults& sampling) {
+  langevin::add_fields(schema, sampling.sampler);
+  ThresholdConfig& threshold = sampling.threshold;
+  schema.field("threshold.kind", threshold.kind, "of x_0", threshold_kinds());
+  schema.field("threshold.range", threshold.range, "data lies in [-range, range]", {1e-6, 1e6});
+  schema.field("threshold.quantile", threshold.quantile, "of |x_0| in a sample (dynamic)", {0, 1});
+  schema.field("threshold.max", threshold.max, "the quantile counts up to this (dynamic)", {1e-6, 1e6});
+  schema.field("threshold.rederive_eps", threshold.rederive_eps, "eps follows the clipped x_0");
+}
+
+json sampling_json(const SamplingDefaults& sampling) {
+  SamplingDefaults copy = sampling;
+  Schema schema;
+  add_fields(schema, copy);
+  return schema.to_json();
+}
+
+SamplingDefaults sampling_from_json(const json& object, const ScheduleConfig& schedule,
+                                    const std::string& source) {
+  SamplingDefaults sampling;
+  Schema schema;
+  add_fields(schema, sampling);
+  schema.from_json(object, source);
+  check_sampler(sampling.sampler, schedule.timesteps);
+  check_threshold(sampling.threshold);
+  return sampling;
+}
+
+}  // namespace
+
 json to_json(const ModelSpec& spec) {
   json schedule;
   to_json(schedule, spec.schedule);
-  return {{"format", 1},
-          {"network", nn::to_json(spec.network)},
-          {"schedule", schedule},
-          {"prediction", to_string(spec.prediction)},
-          {"normaliser", {{"offset", spec.normaliser_offset}, {"scale", spec.normaliser_scale}}},
-          {"clip", spec.clip},
-          {"labels", spec.labels},
-          {"null_class", spec.null_class},
-          {"units", spec.units},
-          {"licence", spec.licence},
-          {"provenance", spec.provenance}};
+  json object{{"format", 1},
+              {"network", nn::to_json(spec.network)},
+              {"schedule", schedule},
+              {"prediction", to_string(spec.prediction)},
+              {"normaliser", {{"offset", spec.normaliser_offset}, {"scale", spec.normaliser_scale}}},
+              {"clip", spec.clip},
+              {"labels", spec.labels},
+              {"null_class", spec.null_class},
+              {"units", spec.units},
+              {"licence", spec.licence},
+              {"provenance", spec.provenance}};
+  if (spec.sampling) object["sampling"] = sampling_json(*spec.sampling);
+  return object;
 }
 
 ModelSpec spec_from_json(const json& object, const std::string& source) {
   check(object.is_object(), source, "the metadata key 'langevin' is not a JSON object");
-  static const std::vector<std::string> known{"format",     "network", "schedule",  "prediction",
-                                              "normaliser", "clip",    "labels",    "null_class",
-                                              "units",      "licence", "provenance"};
+  static const std::vector<std::string> known{"format",     "network", "schedule",   "prediction",
+                                              "normaliser", "clip",    "labels",     "null_class",
+                                              "units",      "licence", "provenance", "sampling"};
   for (const auto& [key, value] : object.items()) {
     check(std::find(known.begin(), known.end(), key) != known.end(), source, "{}",
           unknown_name("key in the model's description", key, known));
@@ -52,6 +86,8 @@ ModelSpec spec_from_json(const json& object, const std::string& source) {
     spec.units = object.value("units", "");
     spec.licence = object.value("licence", "");
     spec.provenance = object.value("provenance", json::object());
+    if (object.contains("sampling"))
+      spec.sampling = sampling_from_json(object.at("sampling"), spec.schedule, source);
     const int64_t classes = nn::class_count(spec.network);
     const auto labels = static_cast<int64_t>(spec.labels.size()) + (spec.null_class ? 1 : 0);
     check(classes == 0 || labels == classes, source,

@@ -3,14 +3,24 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "langevin/diffusion/prediction.h"
 #include "langevin/diffusion/schedule.h"
 #include "langevin/nn/network.h"
+#include "langevin/sample/sampler.h"
+#include "langevin/sample/threshold.h"
 
 namespace langevin {
+
+/// How a model is sampled where nobody says otherwise: what the scheduler that an imported model came with
+/// says. The number of steps is the caller's.
+struct SamplingDefaults {
+  SamplerConfig sampler;
+  ThresholdConfig threshold;
+};
 
 struct ModelSpec {
   nn::NetworkConfig network;
@@ -21,6 +31,7 @@ struct ModelSpec {
   bool clip = true;                 // data fills [-1, 1]: samplers may clip x_0
   std::vector<std::string> labels;  // class names; a further class, the last, is the null class of guidance
   bool null_class = false;          // the network was trained without condition too: guidance is possible
+  std::optional<SamplingDefaults> sampling;  // absent: the samplers' own defaults
   std::string units = "8-bit sRGB";
   std::string licence;                                   // of the training data, if the user says so
   nlohmann::json provenance = nlohmann::json::object();  // data set, steps, seed, version

@@ -42,6 +42,8 @@ class ConfigReader {
     check(value.is_null() || value == only, source_, "{} = {} is not supported, only {}", key, value.dump(),
           only.dump());
   }
+  /// What was not taken yet.
+  const nlohmann::json& left() const { return object_; }
   void finish() {
     for (const auto& [key, value] : object_.items()) {
       check(!key.empty() && key[0] == '_', source_, "unknown key '{}' = {}", key, value.dump());

@@ -1,6 +1,7 @@
 // The grids of diffusers 0.21, for reproducing what was made there.
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "langevin/core/check.h"
 #include "langevin/sample/sampler_grid.h"
@@ -55,19 +56,39 @@ double interpolated(const std::vector<double>& table, double t) {
   return (1 - part) * table[i] + part * table[i + 1];
 }
 
+void check_timestep(double t, int64_t T, const GridConfig& config) {
+  check(t >= 0 && t <= static_cast<double>(T - 1), "compat_diffusers",
+        "steps_offset = {} leaves the timesteps 0 to {}", config.steps_offset, T - 1);
+}
+
+/// The cleanest and noisiest level that timesteps spaced so would visit.
+std::pair<double, double> rho_range(const std::vector<double>& rhos, GridConfig config,
+                                    const std::string& spacing) {
+  config.kind = spacing;
+  const auto T = static_cast<int64_t>(rhos.size());
+  const std::vector<double> t = even_timesteps(config, static_cast<double>(T), config.steps, false);
+  for (double end : {t.front(), t.back()}) check_timestep(end, T, config);
+  return {interpolated(rhos, t.back()), interpolated(rhos, t.front())};
+}
+
 }  // namespace
 
-PointGrid peer_grid(const Schedule& schedule, const GridConfig& config, PeerGrid kind) {
+PointGrid peer_grid(const Schedule& schedule, const GridConfig& config, PeerGrid kind,
+                    const std::string& range) {
   const int64_t T = schedule.T();
-  check(config.kind != "exponential" && config.kind != "log_snr", "compat_diffusers",
-        "diffusers 0.21 has no {} spacing", config.kind);
+  check(config.kind != "log_snr", "compat_diffusers", "diffusers has no log_snr spacing");
   check(T >= 2 && config.steps >= 1 && config.steps < T && schedule.alpha(T - 1) > 0, "compat_diffusers",
         "needs 1 to T - 1 = {} steps and a schedule that keeps signal, got {} steps", T - 1, config.steps);
   const std::vector<double> rhos = rho_table(schedule);
   const bool whole = kind == PeerGrid::multistep;
+  check(!whole || config.kind != "exponential", "compat_diffusers",
+        "0.21 has no exponential levels for multistep solvers; leave compat_diffusers out");
   PointGrid grid;
-  if (config.kind == "karras") {
-    for (double rho : karras_rhos(rhos.front(), rhos.back(), config.steps, config.rho)) {
+  if (config.kind == "karras" || config.kind == "exponential") {
+    const auto [lo, hi] = whole ? std::pair{rhos.front(), rhos.back()} : rho_range(rhos, config, range);
+    const bool karras = config.kind == "karras";
+    for (double rho :
+         karras ? karras_rhos(lo, hi, config.steps, config.rho) : exponential_rhos(lo, hi, config.steps)) {
       const double t = time_of(rhos, rho), rounded = nearest_even(t);
       if (whole && !grid.empty() && grid.back().t == rounded) continue;  // each timestep once
       grid.push_back(whole ? point(rounded, rhos[static_cast<size_t>(rounded)]) : point(t, rho));
@@ -75,12 +96,11 @@ PointGrid peer_grid(const Schedule& schedule, const GridConfig& config, PeerGrid
   } else {
     const int64_t divisions = config.steps + (whole ? 1 : 0);
     for (double t : even_timesteps(config, static_cast<double>(T), divisions, whole)) {
-      check(t >= 0 && t <= static_cast<double>(T - 1), "compat_diffusers",
-            "steps_offset = {} leaves the timesteps 0 to {}", config.steps_offset, T - 1);
+      check_timestep(t, T, config);
       grid.push_back(point(t, interpolated(rhos, t)));
     }
   }
-  grid.push_back(whole ? point(0, rhos[0]) : PathPoint{-1, 1, 0});
+  grid.push_back(config.to_clean ? PathPoint{-1, 1, 0} : point(0, rhos[0]));
   return grid;
 }
 

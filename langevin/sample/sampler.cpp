@@ -72,6 +72,14 @@ GridConfig grid_config(const SamplerConfig& c) {
   return {c.spacing, c.steps, c.steps_offset, c.karras_rho, c.set_alpha_to_one, c.shift};
 }
 
+PointGrid peer_points(const SamplerConfig& c, const Schedule& schedule, PeerGrid kind) {
+  const bool multistep = kind == PeerGrid::multistep;
+  const bool to_clean = c.final_level.empty() ? !multistep : c.final_level == "zero";
+  GridConfig grid = grid_config(c);
+  grid.to_clean = to_clean;
+  return peer_grid(schedule, grid, kind, c.peer_spacing.empty() ? "linspace" : c.peer_spacing);
+}
+
 /// All that does not depend on the path.
 void check_numbers(const SamplerConfig& config) {
   const Entry& entry = find(config.name);
@@ -105,6 +113,11 @@ void add_fields(Schema& schema, SamplerConfig& config, const std::string& prefix
   schema.field(prefix + "eta", config.eta, "0 deterministic, 1 as noisy as ddpm (ddim)", {0, 1});
   schema.field(prefix + "set_alpha_to_one", config.set_alpha_to_one, "last step goes to clean data");
   schema.field(prefix + "compat_diffusers", config.compat_diffusers, "steps and grids as diffusers has them");
+  schema.field(prefix + "peer_spacing", config.peer_spacing,
+               "of compat_diffusers: the timesteps between whose levels a karras grid lies",
+               {"", "leading", "trailing", "linspace"});
+  schema.field(prefix + "final_level", config.final_level, "of compat_diffusers: where the grid ends",
+               {"", "zero", "sigma_min"});
   schema.field(prefix + "order", config.order, "order of the solver; 0: the usual one", {0, 4});
   schema.field(prefix + "solver", config.solver,
                "dpmsolver: midpoint, heun; unipc: bh2, bh1; deis: tab, log_rho; empty: the first");
@@ -180,8 +193,8 @@ PointGrid sampler_points(const SamplerConfig& config, const Schedule& schedule) 
   }
   if (config.compat_diffusers) {
     const Peer peer = find(config.name).peer;
-    if (peer == Peer::multistep) return peer_grid(schedule, grid_config(config), PeerGrid::multistep);
-    if (peer == Peer::sigmas) return peer_grid(schedule, grid_config(config), PeerGrid::sigmas);
+    if (peer == Peer::multistep) return peer_points(config, schedule, PeerGrid::multistep);
+    if (peer == Peer::sigmas) return peer_points(config, schedule, PeerGrid::sigmas);
   }
   return sampler_grid(discrete_path(schedule), grid_config(config));
 }
@@ -195,7 +208,10 @@ PointGrid sampler_points(const SamplerConfig& config, const NoisePath& path) {
 }
 
 double starting_scale(const SamplerConfig& config, const PathPoint& start) {
-  if (config.compat_diffusers && find(config.name).peer == Peer::sigmas) return start.sigma;
+  if (config.compat_diffusers && find(config.name).peer == Peer::sigmas) {
+    const std::string& spacing = config.peer_spacing.empty() ? config.spacing : config.peer_spacing;
+    return spacing == "leading" ? 1.0 : start.sigma;
+  }
   const double scale = std::hypot(start.alpha, start.sigma);
   return std::abs(scale - 1) < 1e-9 ? 1.0 : scale;
 }

@@ -32,7 +32,9 @@ struct SamplerConfig {
   std::string variance = "fixed_small";  // ddpm: fixed_small, fixed_large
   double eta = 0;                        // ddim, and the noise of ancestral ones: in [0, 1]
   bool set_alpha_to_one = true;          // the last step goes to clean data, else to the level of t = 0
-  bool compat_diffusers = false;         // grids and steps of diffusers 0.21
+  bool compat_diffusers = false;         // grids and steps of diffusers 0.21, and of it alone:
+  std::string peer_spacing = "";  //   the timesteps between whose levels a karras grid lies; "": linspace
+  std::string final_level = "";   //   where the grid ends: zero, sigma_min (t = 0); "": as 0.21 has it
 
   int64_t order = 0;        // of the samplers that have one; 0: the usual one (sampler_order)
   std::string solver = "";  // dpmsolver..: midpoint, heun; unipc: bh1, bh2; deis: tab, log_rho; "": the first

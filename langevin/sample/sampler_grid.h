@@ -40,12 +40,16 @@ PointGrid sampler_grid(const NoisePath& path, const GridConfig& config);
 std::vector<double> karras_rhos(double rho_min, double rho_max, int64_t n, double rho = 7);
 std::vector<double> exponential_rhos(double rho_min, double rho_max, int64_t n);
 
-/// The points that diffusers 0.21 visits for its solver classes, differing from ours in two ways.
+/// The points that diffusers 0.21 visits for its solver classes, differing from ours in two ways. Later
+/// versions end the first kind on clean data (`to_clean`), and the second has exponential levels too.
 enum class PeerGrid {
-  multistep,  // DPMSolverMultistep, UniPC, DEIS: N of N + 1 divisions; it ends at t = 0
+  multistep,  // DPMSolverMultistep, UniPC, DEIS: N of N + 1 divisions; 0.21 ends at t = 0
   sigmas,     // Euler, Heun, LMS, KDPM2: fractional t, sigma interpolated linearly between timesteps
 };
-PointGrid peer_grid(const Schedule& schedule, const GridConfig& config, PeerGrid kind);
+/// `range` (leading, trailing, linspace): of the sigmas kind the timesteps whose first and last level bound
+/// karras and exponential grids; the multistep kind takes the whole schedule.
+PointGrid peer_grid(const Schedule& schedule, const GridConfig& config, PeerGrid kind,
+                    const std::string& range = "linspace");
 
 /// Throws Error naming `function` unless there are 2 points or more and noise never rises; with
 /// `finite_rho`, also where the first has alpha = 0.
