@@ -18,7 +18,7 @@ constexpr const char* kExamples =
     "Examples:\n"
     "  langevin bench train --preset ddpm-cifar10 --precision bf16\n"
     "  langevin bench sample --preset small --batch 16\n"
-    "  langevin bench policy --precision fp32\n"
+    "  langevin bench policy --precision bf16\n"
     "  langevin bench sample --backend torch\n"
     "  langevin bench process\n"
     "  langevin bench optimizer\n"
@@ -47,7 +47,8 @@ void declare(CLI::App& app, BenchRequest& o, std::string& backend) {
       ->check(CLI::IsMember({"train", "sample", "policy", "process", "optimizer", "sweep", "roofline"}));
   app.add_option("--preset", o.preset, "the network measured (default ddpm-cifar10)");
   app.add_option("--backend", backend, "of sample and policy: auto (default), runtime or torch");
-  app.add_option("--batch", o.batch, "images a step or call; 0: 16")->check(CLI::Range(0, 65536));
+  app.add_option("--batch", o.batch, "images a step or call; 0: 16, of policy 1")
+      ->check(CLI::Range(0, 65536));
   app.add_option("--size", o.size, "height and width; 0: the preset's")->check(CLI::Range(0, 4096));
   app.add_option("--channels", o.channels, "channels of the pictures (default 3)")->check(CLI::Range(1, 64));
   app.add_option("--precision", o.precision, "auto, fp32, bf16 or (sample, policy) int8")
@@ -60,15 +61,17 @@ void declare(CLI::App& app, BenchRequest& o, std::string& backend) {
   app.add_option("--threads", o.threads, "threads; 0: one a core")->check(CLI::Range(0, 4096));
 }
 
-/// The engine that `bench policy` calls; UsageError where none of that name is built.
-BackendOptions policy_backend(const BenchRequest& o, const std::string& name) {
+/// UsageError where there is no engine of that name, or no policy bench for it.
+PolicyBench policy_bench(const BenchRequest& o, const std::string& backend) {
   if (o.device == "cuda")
     fail_usage("--device: the limit of bench policy is the processor's memory; use cpu");
-  BackendOptions backend;
-  backend.backend = name;
-  backend.engine = {"cpu", o.precision == "auto" ? "fp32" : o.precision, o.threads};
-  check_backend(backend);
-  return backend;
+  PolicyBench b;
+  b.backend.backend = backend;
+  b.backend.engine = {"cpu", o.precision == "auto" ? "fp32" : o.precision, o.threads};
+  check_backend(b.backend);
+  b.batch = o.batch > 0 ? o.batch : b.batch;
+  b.seconds = o.seconds;
+  return b;
 }
 
 SampleBench runtime_bench(const BenchRequest& o) {
@@ -86,7 +89,7 @@ SampleBench runtime_bench(const BenchRequest& o) {
 
 nlohmann::json measure(const BenchRequest& o, const std::string& backend, Console& console) {
   const StopSignal stop;
-  if (o.what == "policy") return bench_policy(policy_backend(o, backend), o.seconds, console, stop);
+  if (o.what == "policy") return bench_policy(policy_bench(o, backend), console, stop);
   if (o.what == "process") return bench_process(o, console, stop);
   if (o.what == "sweep") return bench_sweep(o, console, stop);
   if (o.what == "optimizer") return bench_optimizer(static_cast<int>(o.threads), o.seconds, console, stop);

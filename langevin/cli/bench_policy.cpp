@@ -8,6 +8,8 @@
 #include <filesystem>
 
 #include "langevin/core/rng.h"
+#include "langevin/runtime/engine.h"
+#include "langevin/runtime/network.h"
 #include "langevin/runtime/roofline.h"
 
 namespace langevin::cli {
@@ -84,58 +86,127 @@ ModelFile make_model(const nn::NetworkConfig& network, const nn::CostInterpreter
   return open_model(path);
 }
 
-/// Seconds of each call, sorted; the first five warm up.
-std::vector<double> time_calls(Engine& engine, const nn::NetworkConfig& network, double seconds,
-                               const StopSignal& stop) {
-  const HostArrayF x = noise_like(HostArrayF(nn::input_shape(network, 1)), NoiseKey{});
-  const Cond<HostArrayF> cond{
-      {}, noise_like(HostArrayF({1, nn::global_cond_dim(network)}), NoiseKey{0, 1, Purpose::test, 0})};
+constexpr int64_t kBeyondCaches = int64_t{512} << 20;
+constexpr double kMeasuring = 0.5;     // seconds, of memory
+constexpr int64_t kSteps = 10;         // of the sampler that the calls are taken from
+constexpr int64_t kObservations = 64;  // different ones, in turn
+
+/// What a controller gives the network: noise, a grid of timesteps and observations.
+struct Calls {
+  Calls(const nn::NetworkConfig& network, int64_t batch)
+      : x(noise_like(HostArrayF(nn::input_shape(network, batch)), NoiseKey{})) {
+    for (int64_t i = 0; i < kObservations; ++i) {
+      const NoiseKey key{0, 1, Purpose::test, static_cast<uint32_t>(i)};
+      observations.push_back({{}, noise_like(HostArrayF({batch, nn::global_cond_dim(network)}), key)});
+    }
+  }
+  HostArrayF operator()(Engine& engine, int64_t i) const {
+    const std::vector<double> t(static_cast<size_t>(x.batch()), static_cast<double>(99 - i % kSteps * 10));
+    return engine.forward(x, t, observations[static_cast<size_t>(i / kSteps % kObservations)]);
+  }
+  HostArrayF x;
+  std::vector<Cond<HostArrayF>> observations;
+};
+
+/// The same sample many times over, so that the engine does not stream weights.
+double error_of(Engine& engine, Engine& reference, const nn::NetworkConfig& network) {
+  constexpr int64_t kMany = 64;
+  const Calls one(network, 1);
+  Calls many(network, kMany);
+  Cond<HostArrayF>& cond = many.observations.front();
+  for (int64_t i = 0; i < kMany; ++i) {
+    std::copy(one.x.data().begin(), one.x.data().end(), many.x.sample(i).begin());
+    const auto& observation = *one.observations.front().global_cond;
+    std::copy(observation.data().begin(), observation.data().end(), cond.global_cond->sample(i).begin());
+  }
+  const HostArrayF got = one(engine, 0), want = many(reference, 0);
+  double difference = 0, size = 0;
+  for (int64_t i = 0; i < got.size(); ++i) {
+    difference += std::pow(static_cast<double>(got[i]) - static_cast<double>(want[i]), 2);
+    size += std::pow(static_cast<double>(want[i]), 2);
+  }
+  return std::sqrt(difference / size);
+}
+
+/// Seconds of each call, sorted; a sampler's run before warms up.
+std::vector<double> time_calls(Engine& engine, const Calls& calls, double seconds, const StopSignal& stop) {
   std::vector<double> times;
+  times.reserve(1 << 20);
+  for (int64_t i = 0; i < 2 * kSteps; ++i) calls(engine, i);
   const auto start = Clock::now();
-  for (int i = 0; i < 10 || std::chrono::duration<double>(Clock::now() - start).count() < seconds; ++i) {
-    if (stop.requested()) break;
+  for (int64_t i = 0; i < 10 || std::chrono::duration<double>(Clock::now() - start).count() < seconds; ++i) {
+    if (stop.requested() || times.size() == times.capacity()) break;
     const auto begin = Clock::now();
-    engine.forward(x, {50.0}, cond);
-    if (i >= 5) times.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
+    calls(engine, i);
+    times.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
   }
   check(!times.empty(), "bench policy", "stopped before anything was measured");
   std::sort(times.begin(), times.end());
   return times;
 }
 
+double percentile(const std::vector<double>& sorted, double share) {
+  return sorted[static_cast<size_t>(std::ceil(share * static_cast<double>(sorted.size()))) - 1];
+}
+
+double bytes_of_weight(const std::string& precision) {
+  return precision == "fp32" ? 4 : precision == "bf16" ? 2 : 1;
+}
+
+double allowed_error(const std::string& precision) {
+  return precision == "fp32" ? 1e-4 : precision == "bf16" ? 0.03 : 0.06;
+}
+
+nlohmann::json measure(const Policy& policy, const PolicyBench& request, Console& console,
+                       const StopSignal& stop, double& memory) {
+  const std::string& precision = request.backend.engine.precision;
+  const nn::CostInterpreter cost = nn::cost_of(policy.config);
+  const Scratch scratch;
+  const auto engine = open_engine(make_model(policy.config, cost, scratch.file()), request.backend, console);
+  double error = 0;
+  {
+    const auto reference =
+        open_runtime_engine(open_model(scratch.file()), {"cpu", "fp32", request.backend.engine.threads});
+    error = error_of(*engine, *reference, policy.config);
+  }
+  check(error < allowed_error(precision), "bench policy", "{} in {} is off by {:.2g} of fp32", policy.name,
+        precision, error);
+  const Calls calls(policy.config, request.batch);
+  const auto times = time_calls(*engine, calls, request.seconds / 2, stop);
+  const double weight_bytes = static_cast<double>(cost.parameter_count()) * bytes_of_weight(precision);
+  const double reading = weight_bytes * 1e-9 / memory_gbytes(static_cast<int64_t>(weight_bytes), kMeasuring);
+  memory = std::max(memory, memory_gbytes(kBeyondCaches, kMeasuring));
+  const double median = percentile(times, 0.5), limit = weight_bytes * 1e-9 / memory;
+  return {{"engine", engine->name()},
+          {"parameters", cost.parameter_count()},
+          {"gflop", cost.flops() * 1e-9 * static_cast<double>(request.batch)},
+          {"relative_error", error},
+          {"calls", times.size()},
+          {"seconds_median", median},
+          {"seconds_p90", percentile(times, 0.9)},
+          {"seconds_p99", percentile(times, 0.99)},
+          {"seconds_max", times.back()},
+          {"weight_bytes", weight_bytes},
+          {"limit_seconds", limit},
+          {"fraction_of_limit", limit / median},
+          {"reading_seconds", reading},
+          {"fraction_of_reading", reading / median}};
+}
+
 }  // namespace
 
-nlohmann::json bench_policy(const BackendOptions& backend, double seconds, Console& console,
-                            const StopSignal& stop) {
+nlohmann::json bench_policy(const PolicyBench& request, Console& console, const StopSignal& stop) {
+  const runtime::ThreadLimit threads(runtime::resolve_threads(request.backend.engine.threads));
   console.info("measuring how fast memory is read");
-  const Roofline roofline = measure_roofline(static_cast<int>(backend.engine.threads));
-  const auto networks = policies();
-  nlohmann::json result{{"what", "policy"},
-                        {"precision", backend.engine.precision},
-                        {"batch", 1},
-                        {"roofline", to_json(roofline)}};
-  for (const Policy& policy : networks) {
+  double memory = memory_gbytes(kBeyondCaches, kMeasuring);
+  nlohmann::json result{
+      {"what", "policy"}, {"precision", request.backend.engine.precision}, {"batch", request.batch}};
+  for (const Policy& policy : policies()) {
     console.info(fmt::format("measuring {}", policy.name));
-    const nn::CostInterpreter cost = nn::cost_of(policy.config);
-    const Scratch scratch;
-    const auto engine = open_engine(make_model(policy.config, cost, scratch.file()), backend, console);
-    const auto times =
-        time_calls(*engine, policy.config, seconds / static_cast<double>(networks.size()), stop);
-    const auto weight_bytes =
-        static_cast<double>(cost.parameter_count()) * (backend.engine.precision == "bf16" ? 2.0 : 4.0);
-    const double median = times[times.size() / 2], limit = weight_bytes * 1e-9 / roofline.memory;
-    const size_t p99 = static_cast<size_t>(std::ceil(0.99 * static_cast<double>(times.size()))) - 1;
-    result["engine"] = engine->name();
-    result[policy.name] = {{"parameters", cost.parameter_count()},
-                           {"gflop", cost.flops() * 1e-9},
-                           {"calls", times.size()},
-                           {"seconds_median", median},
-                           {"seconds_p99", times[p99]},
-                           {"seconds_max", times.back()},
-                           {"weight_bytes", weight_bytes},
-                           {"limit_seconds", limit},
-                           {"fraction_of_limit", limit / median}};
+    result[policy.name] = measure(policy, request, console, stop, memory);
+    result["engine"] = result[policy.name]["engine"];
   }
+  result["memory_gbytes_per_second"] = memory;
   return result;
 }
 

@@ -66,8 +66,9 @@ HWY_INLINE void softmax_row(const float* x, T* y, int64_t length, float scale, f
 void linear_part(const LinearRow& call, int64_t begin, int64_t end) {
   const hn::ScalableTag<float> d;
   const auto step = static_cast<int64_t>(hn::Lanes(d));
+  const int64_t stride = call.stride == 0 ? call.in : call.stride;
   for (int64_t o = begin; o < end; ++o) {
-    const float* w = call.weight + o * call.in;
+    const float* w = call.weight + o * stride;
     auto s0 = hn::Zero(d), s1 = hn::Zero(d);
     int64_t i = 0;
     for (; i + 2 * step <= call.in; i += 2 * step) {
@@ -98,8 +99,21 @@ HWY_INLINE void silu_part(const T* x, T* y, int64_t count) {
 }
 
 template <class T>
-HWY_INLINE void add_row(const T* x, const float* row, T* y, int64_t c) {
-  lanes(c, [&](auto d, int64_t i) { store(d, hn::Add(load(d, x + i), hn::LoadU(d, row + i)), y + i); });
+HWY_INLINE void mish_part(const T* x, T* y, int64_t count) {
+  lanes(count, [&](auto d, int64_t i) {
+    store(d, langevin::HWY_NAMESPACE::mish<kDigitsOf<T>>(d, load(d, x + i)), y + i);
+  });
+}
+
+template <class T>
+HWY_INLINE void add_row(const T* x, const float* scale, const float* row, T* y, int64_t c) {
+  if (scale == nullptr) {
+    lanes(c, [&](auto d, int64_t i) { store(d, hn::Add(load(d, x + i), hn::LoadU(d, row + i)), y + i); });
+  } else {
+    lanes(c, [&](auto d, int64_t i) {
+      store(d, hn::MulAdd(hn::LoadU(d, scale + i), load(d, x + i), hn::LoadU(d, row + i)), y + i);
+    });
+  }
 }
 
 void softmax_f32(float* x, float* y, int64_t length, float scale) { softmax_row(x, y, length, scale, y); }
@@ -109,8 +123,14 @@ void blend_f32(const Blend<float>& call, int64_t begin, int64_t n) { blend_part(
 void blend_bf16(const Blend<BF16>& call, int64_t begin, int64_t n) { blend_part(call, begin, n); }
 void silu_f32(const float* x, float* y, int64_t n) { silu_part(x, y, n); }
 void silu_bf16(const BF16* x, BF16* y, int64_t n) { silu_part(x, y, n); }
-void add_f32(const float* x, const float* row, float* y, int64_t c) { add_row(x, row, y, c); }
-void add_bf16(const BF16* x, const float* row, BF16* y, int64_t c) { add_row(x, row, y, c); }
+void mish_f32(const float* x, float* y, int64_t n) { mish_part(x, y, n); }
+void mish_bf16(const BF16* x, BF16* y, int64_t n) { mish_part(x, y, n); }
+void add_f32(const float* x, const float* scale, const float* row, float* y, int64_t c) {
+  add_row(x, scale, row, y, c);
+}
+void add_bf16(const BF16* x, const float* scale, const float* row, BF16* y, int64_t c) {
+  add_row(x, scale, row, y, c);
+}
 
 }  // namespace langevin::rows_simd::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -125,6 +145,8 @@ HWY_EXPORT(blend_f32);
 HWY_EXPORT(blend_bf16);
 HWY_EXPORT(silu_f32);
 HWY_EXPORT(silu_bf16);
+HWY_EXPORT(mish_f32);
+HWY_EXPORT(mish_bf16);
 HWY_EXPORT(add_f32);
 HWY_EXPORT(add_bf16);
 }  // namespace rows_simd
@@ -134,7 +156,9 @@ namespace {
 template <class T, class Part>
 void add_channels_by(const AddChannels<T>& call, const Part& part) {
   parallel_for(call.n * call.hw, threads_for(call.n * call.hw * call.c), [&](int64_t position, int) {
-    part(call.x + position * call.c, call.row + position / call.hw * call.stride, call.y + position * call.c);
+    const int64_t row = position / call.hw * call.stride;
+    part(call.x + position * call.c, call.scale == nullptr ? nullptr : call.scale + row, call.row + row,
+         call.y + position * call.c);
   });
 }
 
@@ -182,14 +206,24 @@ void silu(const BF16* x, BF16* y, int64_t count) {
     HWY_DYNAMIC_DISPATCH(rows_simd::silu_bf16)(x + begin, y + begin, n);
   });
 }
+void mish(const float* x, float* y, int64_t count) {
+  parallel_chunks(count, [&](int64_t begin, int64_t n) {
+    HWY_DYNAMIC_DISPATCH(rows_simd::mish_f32)(x + begin, y + begin, n);
+  });
+}
+void mish(const BF16* x, BF16* y, int64_t count) {
+  parallel_chunks(count, [&](int64_t begin, int64_t n) {
+    HWY_DYNAMIC_DISPATCH(rows_simd::mish_bf16)(x + begin, y + begin, n);
+  });
+}
 void add_channels(const AddChannels<float>& call) {
-  add_channels_by(call, [&](const float* x, const float* row, float* y) {
-    HWY_DYNAMIC_DISPATCH(rows_simd::add_f32)(x, row, y, call.c);
+  add_channels_by(call, [&](const float* x, const float* scale, const float* row, float* y) {
+    HWY_DYNAMIC_DISPATCH(rows_simd::add_f32)(x, scale, row, y, call.c);
   });
 }
 void add_channels(const AddChannels<BF16>& call) {
-  add_channels_by(call, [&](const BF16* x, const float* row, BF16* y) {
-    HWY_DYNAMIC_DISPATCH(rows_simd::add_bf16)(x, row, y, call.c);
+  add_channels_by(call, [&](const BF16* x, const float* scale, const float* row, BF16* y) {
+    HWY_DYNAMIC_DISPATCH(rows_simd::add_bf16)(x, scale, row, y, call.c);
   });
 }
 

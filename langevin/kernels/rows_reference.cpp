@@ -41,10 +41,15 @@ void silu_of(const T* x, T* y, int64_t count) {
 }
 
 template <class T>
+void mish_of(const T* x, T* y, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) put(get(x[i]) * std::tanh(std::log1p(std::exp(get(x[i])))), y[i]);
+}
+
+template <class T>
 void add_channels_of(const AddChannels<T>& call) {
   for (int64_t i = 0; i < call.n * call.hw * call.c; ++i) {
-    const int64_t sample = i / (call.hw * call.c);
-    put(get(call.x[i]) + get(call.row[sample * call.stride + i % call.c]), call.y[i]);
+    const int64_t at = i / (call.hw * call.c) * call.stride + i % call.c;
+    put((call.scale == nullptr ? 1 : get(call.scale[at])) * get(call.x[i]) + get(call.row[at]), call.y[i]);
   }
 }
 
@@ -56,13 +61,16 @@ void blend(const Blend<float>& call) { blend_of(call); }
 void blend(const Blend<BF16>& call) { blend_of(call); }
 void silu(const float* x, float* y, int64_t count) { silu_of(x, y, count); }
 void silu(const BF16* x, BF16* y, int64_t count) { silu_of(x, y, count); }
+void mish(const float* x, float* y, int64_t count) { mish_of(x, y, count); }
+void mish(const BF16* x, BF16* y, int64_t count) { mish_of(x, y, count); }
 void add_channels(const AddChannels<float>& call) { add_channels_of(call); }
 void add_channels(const AddChannels<BF16>& call) { add_channels_of(call); }
 
 void linear_row(const LinearRow& call) {
+  const int64_t stride = call.stride == 0 ? call.in : call.stride;
   for (int64_t o = 0; o < call.out; ++o) {
     double sum = call.bias == nullptr ? 0 : get(call.bias[o]);
-    for (int64_t i = 0; i < call.in; ++i) sum += get(call.weight[o * call.in + i]) * get(call.x[i]);
+    for (int64_t i = 0; i < call.in; ++i) sum += get(call.weight[o * stride + i]) * get(call.x[i]);
     put(sum, call.y[o]);
   }
 }

@@ -167,6 +167,16 @@ HWY_INLINE hn::Vec<D> silu(D d, hn::Vec<D> any) {
   return hn::Mul(z, reciprocal<kDigits>(d, hn::Add(e, hn::Set(d, 1.0F))));
 }
 
+/// z tanh(ln(1 + e^z)) for every z: with u = e^z, n = u (u + 2), it is z n / (n + 2), where nothing cancels;
+/// it is z itself to every digit from 20 on.
+template <Digits kDigits, class D>
+HWY_INLINE hn::Vec<D> mish(D d, hn::Vec<D> any) {
+  const auto z = clamp_below(d, any);
+  const auto u = exp_minus<kDigits>(d, hn::Neg(hn::Min(z, hn::Set(d, 20.0F))));
+  const auto n = hn::Mul(u, hn::Add(u, hn::Set(d, 2.0F)));
+  return hn::Mul(z, hn::Mul(n, reciprocal<kDigits>(d, hn::Add(n, hn::Set(d, 2.0F)))));
+}
+
 /// The derivative s (1 + z (1 - s)) with s = sigmoid(z), where 1 - s = exp(-z) s: no digits are lost for
 /// large z.
 template <Digits kDigits, class D>

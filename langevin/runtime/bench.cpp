@@ -62,7 +62,7 @@ nlohmann::json bench_runtime(const SampleBench& request, Console& console, const
 
   const NetworkCall<HostArrayF> call = [&](const HostArrayF& x_t, const std::vector<double>& at,
                                            const Cond<HostArrayF>& cond) {
-    return network(x_t, at, cond.class_labels);
+    return network(x_t, at, cond.class_labels, cond.global_cond);
   };
   const Schedule schedule(recipe.schedule);
   const auto denoiser =

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 
 #include "langevin/kernels/rows.h"
 
@@ -10,11 +11,17 @@ namespace {
 
 constexpr int64_t kCacheFloats = int64_t{16} << 20;  // 64 MiB of rows
 
+bool is_input(Op op) { return op == Op::timesteps || op == Op::labels || op == Op::global_cond; }
+
 }  // namespace
 
 Conditioning::Conditioning(const Graph& graph, Weights& weights) : graph_(graph), weights_(weights) {
-  const std::vector<bool> trunk = graph.from_image();
+  const std::vector<bool> trunk = graph.from_image(), from_given = graph.reached_from(graph.global_cond);
+  std::vector<bool> from_steady = graph.reached_from(graph.timesteps);
+  const std::vector<bool> from_labels = graph.reached_from(graph.labels);
+  for (size_t i = 0; i < from_steady.size(); ++i) from_steady[i] = from_steady[i] || from_labels[i];
   values_.resize(graph.nodes.size());
+  parameters_.resize(graph.nodes.size());
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
     const Node& node = graph.nodes[i];
     if (trunk[i]) {
@@ -23,13 +30,57 @@ Conditioning::Conditioning(const Graph& graph, Weights& weights) : graph_(graph)
         offsets_[input] = width_;
         width_ += graph.nodes[static_cast<size_t>(input)].shape.back();
       }
-    } else if (node.op != Op::timesteps && node.op != Op::labels) {
-      check(node.shape.size() == 2, "runtime", "{} {} of the conditioning is not a row",
-            runtime::to_string(node.op), node.name);
-      order_.push_back(static_cast<int>(i));
-      values_[i].resize(static_cast<size_t>(node.shape.back()));
+      continue;
     }
+    if (node.op == Op::timesteps || node.op == Op::labels) continue;
+    check(node.shape.size() == 2, "runtime", "{} {} of the conditioning is not a row",
+          runtime::to_string(node.op), node.name);
+    values_[i] = prepared(static_cast<int>(i), from_given, from_steady);
+    if (!is_input(node.op)) order_.push_back(static_cast<int>(i));
   }
+  keep(1);
+}
+
+// Which halves a node's value has, and room for them.
+Conditioning::NodeValue Conditioning::prepared(int index, const std::vector<bool>& from_given,
+                                               const std::vector<bool>& from_steady) const {
+  const Node& node = graph_.nodes[static_cast<size_t>(index)];
+  const auto width = static_cast<size_t>(node.shape.back());
+  NodeValue value;
+  if (!from_given[static_cast<size_t>(index)]) {
+    value.steady.values.resize(width);
+    return value;
+  }
+  if (!from_steady[static_cast<size_t>(index)]) {
+    value.form = Form::given;
+    value.given.values.resize(width);
+    return value;
+  }
+  const auto form = [&](size_t i) { return values_[static_cast<size_t>(node.inputs.at(i))].form; };
+  if (node.op == Op::concat) {
+    const bool meet = form(0) != form(1) && form(0) <= Form::given && form(1) <= Form::given;
+    check(meet, "runtime", "a concatenation of timestep and global_cond within another is not supported");
+    const int64_t first = graph_.nodes[static_cast<size_t>(node.inputs[0])].shape.back();
+    const Half half = form(0) == Form::steady ? Half::steady : Half::given;
+    const Half other = half == Half::steady ? Half::given : Half::steady;
+    value.form = Form::beside;
+    value.of(half).values.resize(static_cast<size_t>(first));
+    value.of(other) = {std::vector<float>(width - static_cast<size_t>(first)), first};
+  } else if (node.op == Op::silu || node.op == Op::mish || node.op == Op::affine) {
+    value = values_[static_cast<size_t>(node.inputs[0])];
+    check(value.form == Form::beside || node.op == Op::affine, "runtime",
+          "{} of a sum of timestep and global_cond is not supported; use --backend torch",
+          runtime::to_string(node.op));
+  } else {
+    const bool sums =
+        node.op == Op::linear || (node.op == Op::add && form(0) != Form::beside && form(1) != Form::beside);
+    check(sums, "runtime", "{} {} of timestep and global_cond is not supported; use --backend torch",
+          runtime::to_string(node.op), node.name);
+    value.form = Form::sum;
+    value.steady.values.resize(width);
+    value.given.values.resize(width);
+  }
+  return value;
 }
 
 int64_t Conditioning::offset(int node) const {
@@ -38,58 +89,142 @@ int64_t Conditioning::offset(int node) const {
   return it->second;
 }
 
-const float* Conditioning::row(double t, int64_t label) {
+int64_t Conditioning::global_cond_width() const {
+  return graph_.global_cond < 0 ? 0 : graph_.nodes[static_cast<size_t>(graph_.global_cond)].shape.back();
+}
+
+void Conditioning::keep(int64_t global_conds) {
+  if (graph_.global_cond < 0) return;
+  const auto width = static_cast<size_t>(global_cond_width());
+  while (static_cast<int64_t>(given_.size()) < global_conds)
+    given_.push_back({std::vector<float>(width), std::vector<float>(static_cast<size_t>(width_)), 0});
+}
+
+void Conditioning::row(double t, int64_t label, const float* global_cond, float* out) {
+  const std::vector<float>& steady = steady_row(t, label);
+  if (graph_.global_cond < 0) {
+    std::copy(steady.begin(), steady.end(), out);
+    return;
+  }
+  check(global_cond != nullptr, "Conditioning", "the network needs global_cond");
+  const std::vector<float>& given = given_row(global_cond);
+  for (size_t i = 0; i < steady.size(); ++i) out[i] = steady[i] + given[i];
+}
+
+const std::vector<float>& Conditioning::steady_row(double t, int64_t label) {
   const std::pair<double, int64_t> key{t, graph_.labels < 0 ? -1 : label};
   const auto found = rows_.find(key);
-  if (found != rows_.end()) return found->second.data();
+  if (found != rows_.end()) return found->second;
   const int64_t limit = std::max<int64_t>(1, kCacheFloats / std::max<int64_t>(1, width_));
   if (static_cast<int64_t>(rows_.size()) >= limit) rows_.clear();
-  compute(static_cast<float>(t), key.second);
-  std::vector<float> row(static_cast<size_t>(width_));
-  for (const auto& [node, offset] : offsets_)
-    std::copy(values_[static_cast<size_t>(node)].begin(), values_[static_cast<size_t>(node)].end(),
-              row.begin() + offset);
-  return rows_.emplace(key, std::move(row)).first->second.data();
-}
-
-void Conditioning::compute(float t, int64_t label) {
-  for (int index : order_) compute_node(index, t, label);
+  compute(Half::steady, static_cast<float>(t), key.second);
   ++computed_;
+  std::vector<float> row(static_cast<size_t>(width_));
+  gather(Half::steady, row);
+  return rows_.emplace(key, std::move(row)).first->second;
 }
 
-void Conditioning::compute_node(int index, float t, int64_t label) {
+const std::vector<float>& Conditioning::given_row(const float* global_cond) {
+  Given* oldest = &given_.front();
+  for (Given& g : given_) {
+    const size_t bytes = g.global_cond.size() * sizeof(float);
+    if (g.used != 0 && std::memcmp(g.global_cond.data(), global_cond, bytes) == 0) {
+      g.used = ++clock_;
+      return g.row;
+    }
+    if (g.used < oldest->used) oldest = &g;
+  }
+  auto& input = values_[static_cast<size_t>(graph_.global_cond)].given.values;
+  std::copy_n(global_cond, input.size(), input.begin());
+  std::copy(input.begin(), input.end(), oldest->global_cond.begin());
+  compute(Half::given, 0, -1);
+  gather(Half::given, oldest->row);
+  oldest->used = ++clock_;
+  return oldest->row;
+}
+
+void Conditioning::gather(Half half, std::vector<float>& row) const {
+  for (const auto& [node, offset] : offsets_) {
+    const Part& part = values_[static_cast<size_t>(node)].of(half);
+    std::copy(part.values.begin(), part.values.end(), row.begin() + offset + part.at);
+  }
+}
+
+void Conditioning::compute(Half half, float t, int64_t label) {
+  for (int index : order_) {
+    if (!values_[static_cast<size_t>(index)].of(half).values.empty()) compute_node(index, half, t, label);
+  }
+}
+
+// Found by name once: later calls allocate nothing.
+const Conditioning::Parameters& Conditioning::parameters(int index) {
+  Parameters& found = parameters_[static_cast<size_t>(index)];
+  if (found.weight != nullptr) return found;
   const Node& node = graph_.nodes[static_cast<size_t>(index)];
-  std::vector<float>& y = values_[static_cast<size_t>(index)];
+  const int64_t out = node.shape.back();
+  if (const auto* e = std::get_if<Embedding>(&node.attributes)) {
+    found.weight = weights_.floats(node.name + ".weight", e->count * e->dim).data();
+    return found;
+  }
+  const int64_t in = graph_.nodes[static_cast<size_t>(node.inputs.at(0))].shape.back();
+  if (std::get<nn::Linear>(node.attributes).bias)
+    found.bias = weights_.floats(node.name + ".bias", out).data();
+  found.weight = weights_.floats(node.name + ".weight", in * out).data();
+  return found;
+}
+
+void Conditioning::compute_linear(int index, Half half, std::vector<float>& y) {
+  const auto input = static_cast<size_t>(graph_.nodes[static_cast<size_t>(index)].inputs.at(0));
+  const Part& x = values_[input].of(half);
+  const Parameters& p = parameters(index);
+  // Where the halves meet in a sum, the bias belongs to the steady one.
+  const bool biased = half == Half::steady || values_[input].form == Form::given;
+  linear_row({x.values.data(), p.weight + x.at, biased ? p.bias : nullptr, y.data(),
+              static_cast<int64_t>(x.values.size()), static_cast<int64_t>(y.size()),
+              graph_.nodes[input].shape.back()});
+}
+
+void Conditioning::compute_node(int index, Half half, float t, int64_t label) {
+  const Node& node = graph_.nodes[static_cast<size_t>(index)];
+  const Form form = values_[static_cast<size_t>(index)].form;
+  std::vector<float>& y = values_[static_cast<size_t>(index)].of(half).values;
   const auto width = static_cast<int64_t>(y.size());
-  const auto input = [&](size_t i) { return values_[static_cast<size_t>(node.inputs.at(i))].data(); };
+  const auto input = [&](size_t i) -> const std::vector<float>& {
+    return values_[static_cast<size_t>(node.inputs.at(i))].of(half).values;
+  };
   switch (node.op) {
     case Op::timestep_embedding:
       return timestep_features(std::get<nn::TimestepEmbedding>(node.attributes), t, y.data());
-    case Op::linear: {
-      const int64_t in = graph_.nodes[static_cast<size_t>(node.inputs.at(0))].shape.back();
-      const bool bias = std::get<nn::Linear>(node.attributes).bias;
-      return linear_row({input(0), weights_.floats(node.name + ".weight", in * width).data(),
-                         bias ? weights_.floats(node.name + ".bias", width).data() : nullptr, y.data(), in,
-                         width});
-    }
+    case Op::linear:
+      return compute_linear(index, half, y);
     case Op::embedding: {
       const auto& e = std::get<Embedding>(node.attributes);
       check(label >= 0 && label < e.count, node.name, "there is no row {} among {}", label, e.count);
-      const auto table = weights_.floats(node.name + ".weight", e.count * e.dim);
-      std::copy_n(table.begin() + label * e.dim, e.dim, y.begin());
+      std::copy_n(parameters(index).weight + label * e.dim, e.dim, y.begin());
       return;
     }
     case Op::silu:
-      return langevin::silu(input(0), y.data(), width);
-    case Op::add:
-      return blend({input(0), input(1), y.data(), width});
+      return langevin::silu(input(0).data(), y.data(), width);
+    case Op::mish:
+      return langevin::mish(input(0).data(), y.data(), width);
+    case Op::concat: {
+      const auto end = std::copy(input(0).begin(), input(0).end(), y.begin());
+      std::copy(input(1).begin(), input(1).end(), end);
+      return;
+    }
+    case Op::add: {
+      const bool both = !input(0).empty() && !input(1).empty();
+      const std::vector<float>& x = input(0).empty() ? input(1) : input(0);
+      return blend({x.data(), both ? input(1).data() : nullptr, y.data(), width});
+    }
     case Op::affine: {
       const auto& a = std::get<Affine>(node.attributes);
-      return blend(
-          {input(0), nullptr, y.data(), width, static_cast<float>(a.scale), 0, static_cast<float>(a.offset)});
+      const double offset = form == Form::sum && half == Half::given ? 0 : a.offset;
+      return blend({input(0).data(), nullptr, y.data(), width, static_cast<float>(a.scale), 0,
+                    static_cast<float>(offset)});
     }
     default:
-      fail("runtime: {} of timestep and class alone is not supported; use --backend torch",
+      fail("runtime: {} of timestep, class and global_cond alone is not supported; use --backend torch",
            runtime::to_string(node.op));
   }
 }

@@ -1,6 +1,9 @@
-// The part of a network that depends on timestep and class alone: the timestep MLP and every block's
-// projection of it. It is computed a row (one pair of t and class) at a time in fp32, and kept: the samples
-// of a batch share a row, and the next batch over the same grid finds all of them made.
+// The part of a network that depends on timestep, class and global_cond alone: the timestep MLP and every
+// block's projection of it. It is computed a row (one sample's t, class and global_cond) at a time in fp32,
+// in two halves that are kept apart: what t and class give, which the next batch over the same grid finds
+// made, and what global_cond gives, which all steps of a sampler share. A linear map of both beside each
+// other is the sum of two maps, W [a; b] + c = (W_a a + c) + W_b b, so that a new observation costs only its
+// own columns of W.
 #pragma once
 
 #include <map>
@@ -14,27 +17,70 @@ namespace langevin::runtime {
 
 class Conditioning {
  public:
-  /// Of a graph recorded for any batch. `weights` must outlive this.
+  /// Of a graph recorded for any batch. `weights` must outlive this. Error: a value in which t and
+  /// global_cond meet in another way than sums, concatenation and maps of them.
   Conditioning(const Graph& graph, Weights& weights);
 
   int64_t width() const { return width_; }  // floats in a row
+  int64_t global_cond_width() const;        // D, 0 if the network takes none
   /// Where the values of `node` begin in a row. Error unless the rest of the network uses that node.
   int64_t offset(int node) const;
-  /// The row of (t, label), valid until the next call; label counts only in a network with classes.
-  const float* row(double t, int64_t label);
-  int64_t rows_computed() const { return computed_; }
+  /// Keeps what this many different global_conds give, without allocating for them later. Never fewer than
+  /// before.
+  void keep(int64_t global_conds);
+  /// Writes the row of a sample to `out`, width() floats. label counts only in a network with classes,
+  /// global_cond (D values) only in one that takes it.
+  void row(double t, int64_t label, const float* global_cond, float* out);
+  int64_t rows_computed() const { return computed_; }  // of timesteps and classes
 
  private:
-  void compute(float t, int64_t label);
-  void compute_node(int index, float t, int64_t label);
+  /// What a node's value is made of.
+  enum class Form {
+    steady,  // of timestep and class
+    given,   // of global_cond
+    beside,  // one beside the other
+    sum,     // the sum of two of its own width
+  };
+  enum class Half { steady, given };
+  struct Part {
+    std::vector<float> values;  // empty: the node has none of this half
+    int64_t at = 0;             // its first column in the node's value
+  };
+  struct NodeValue {
+    Form form = Form::steady;
+    Part steady, given;
+    Part& of(Half half) { return half == Half::steady ? steady : given; }
+    const Part& of(Half half) const { return half == Half::steady ? steady : given; }
+  };
+  struct Parameters {
+    const float* weight = nullptr;
+    const float* bias = nullptr;
+  };
+  struct Given {
+    std::vector<float> global_cond, row;
+    uint64_t used = 0;  // when last; 0: never
+  };
+
+  NodeValue prepared(int index, const std::vector<bool>& from_given,
+                     const std::vector<bool>& from_steady) const;
+  const std::vector<float>& steady_row(double t, int64_t label);
+  const std::vector<float>& given_row(const float* global_cond);
+  void compute(Half half, float t, int64_t label);
+  void compute_node(int index, Half half, float t, int64_t label);
+  void compute_linear(int index, Half half, std::vector<float>& y);
+  const Parameters& parameters(int index);
   void timestep_features(const nn::TimestepEmbedding& c, float t, float* out) const;
+  void gather(Half half, std::vector<float>& row) const;
   Graph graph_;
   Weights& weights_;
-  std::vector<int> order_;                  // nodes to compute
-  std::vector<std::vector<float>> values_;  // by node
-  std::map<int, int64_t> offsets_;          // nodes that the rest uses
+  std::vector<int> order_;              // nodes to compute
+  std::vector<Parameters> parameters_;  // by node, once it was computed
+  std::vector<NodeValue> values_;       // by node
+  std::map<int, int64_t> offsets_;      // nodes that the rest uses
   int64_t width_ = 0, computed_ = 0;
+  uint64_t clock_ = 0;
   std::map<std::pair<double, int64_t>, std::vector<float>> rows_;
+  std::vector<Given> given_;
 };
 
 }  // namespace langevin::runtime

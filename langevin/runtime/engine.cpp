@@ -26,13 +26,13 @@ class RuntimeEngine final : public Engine {
   HostArrayF forward(const HostArrayF& x, const std::vector<double>& t,
                      const Cond<HostArrayF>& cond) override {
     check_forward(model_.spec, x, t, cond);
-    return network_(x, t, cond.class_labels);
+    return network_(x, t, cond.class_labels, cond.global_cond);
   }
 
   HostArrayF sample(const SampleRequest& request, const Observer<HostArrayF>& observer) override {
     const SamplingBackend<HostArrayF> backend{
         [this](const HostArrayF& x, const std::vector<double>& t, const Cond<HostArrayF>& cond) {
-          return network_(x, t, cond.class_labels);
+          return network_(x, t, cond.class_labels, cond.global_cond);
         },
         [](const Shape& shape) { return HostArrayF(shape); }, [](const HostArrayF& x) { return x; },
         [](const HostArrayF& x) { return x; }};

@@ -5,9 +5,12 @@
 #include <set>
 
 #include "langevin/runtime/attention_step.h"
+#include "langevin/runtime/deconvolution_step.h"
 #include "langevin/runtime/norm_step.h"
 #include "langevin/runtime/plain_steps.h"
 #include "langevin/runtime/product_step.h"
+#include "langevin/runtime/stream_chains.h"
+#include "langevin/runtime/stream_step.h"
 #include "langevin/runtime/upsampled_step.h"
 #include "langevin/runtime/winograd_step.h"
 
@@ -16,10 +19,11 @@ namespace {
 
 class Lowering {
  public:
-  Lowering(const Graph& graph, const Conditioning& conditioning, Type type, Buffers& buffers)
+  Lowering(const Graph& graph, const Conditioning& conditioning, const LoweringOptions& options,
+           Buffers& buffers)
       : graph_(graph),
         conditioning_(conditioning),
-        type_(type),
+        type_(options.type),
         buffers_(buffers),
         trunk_(graph.from_image()),
         uses_(graph.nodes.size(), 0),
@@ -28,11 +32,12 @@ class Lowering {
     for (const Node& n : graph.nodes)
       for (int input : n.inputs) ++uses_[at(input)];
     ++uses_[at(graph.output)];
+    if (options.stream) chains_ = stream_chains(graph);
   }
 
   std::vector<std::unique_ptr<Step>> run() {
     for (int i = 0; i < count(); ++i) {
-      if (trunk_[at(i)]) fuse(i);
+      if (trunk_[at(i)] && !chains_.covers(i)) fuse(i);
     }
     for (int i = 0; i < count(); ++i) {
       if (trunk_[at(i)]) emit(i);
@@ -47,10 +52,12 @@ class Lowering {
   static size_t at(int i) { return static_cast<size_t>(i); }
   int count() const { return static_cast<int>(graph_.nodes.size()); }
   const Node& node(int i) const { return graph_.nodes[at(i)]; }
-  static int64_t channels(const Node& n) { return n.shape.size() == 3 ? n.shape[2] : n.shape.at(1); }
+  static int64_t channels(const Node& n) { return n.tokens ? n.shape.at(2) : n.shape.at(1); }
   static int64_t hw(const Node& n) { return element_count(n.shape) / n.shape[0] / channels(n); }
   static bool is_view(const Node& n) { return n.op == Op::to_tokens || n.op == Op::from_tokens; }
-  static bool is_product(const Node& n) { return n.op == Op::conv2d || n.op == Op::linear; }
+  static bool is_product(const Node& n) {
+    return n.op == Op::conv2d || n.op == Op::conv1d || n.op == Op::linear;
+  }
 
   /// The node whose bytes are those of node i.
   int origin(int i) const {
@@ -61,7 +68,7 @@ class Lowering {
   /// The product that alone makes the value of node i and that nobody else reads; -1 if there is none.
   int sole_product(int i) const {
     while (is_view(node(i)) && uses_[at(i)] == 1) i = node(i).inputs[0];
-    const bool sole = is_product(node(i)) && uses_[at(i)] == 1 && trunk_[at(i)];
+    const bool sole = is_product(node(i)) && uses_[at(i)] == 1 && trunk_[at(i)] && !chains_.covers(i);
     return sole && residual_.count(i) == 0 && doubled_.count(i) == 0 ? i : -1;
   }
 
@@ -112,14 +119,14 @@ class Lowering {
     const Node& up = node(doubled);
     if (up.op != Op::upsample_nearest || uses_[at(doubled)] != 1) return;
     const Shape& from = node(up.inputs[0]).shape;
-    const auto& c = std::get<nn::Conv2d>(node(i).attributes);
+    const auto& c = std::get<nn::Conv>(node(i).attributes);
     const bool plain = c.kernel == 3 && c.stride == 1 && c.pad_before == 1 && c.pad_after == 1;
     if (!plain || up.shape[2] != 2 * from[2] || up.shape[3] != 2 * from[3]) return;
     doubled_.insert(i);
     same_as_[at(doubled)] = up.inputs[0];
   }
 
-  static bool bias_of(const Node& n) { return n.op == Op::conv2d || std::get<nn::Linear>(n.attributes).bias; }
+  static bool bias_of(const Node& n) { return n.op != Op::linear || std::get<nn::Linear>(n.attributes).bias; }
 
   int buffer(int i) const {
     const int b = buffer_[at(origin(i))];
@@ -139,9 +146,12 @@ class Lowering {
 
   void emit(int i) {
     const Node& n = node(i);
-    if (same_as_[at(i)] >= 0 || together_.count(i) != 0) return;
+    if (same_as_[at(i)] >= 0 || together_.count(i) != 0 || chains_.inside.count(i) != 0) return;
+    if (const auto chain = chains_.by_end.find(i); chain != chains_.by_end.end())
+      return emit_stream(chain->second);
     for (size_t k = 0; k < n.inputs.size(); ++k) {
-      const bool row = k == 1 && (n.op == Op::add_channels || n.op == Op::group_norm_modulated);
+      const bool row =
+          k == 1 && (n.op == Op::add_channels || n.op == Op::film || n.op == Op::group_norm_modulated);
       need(row != trunk_[at(n.inputs[k])], n,
            row ? "a row that depends on the image" : "an operand that does not depend on the image");
     }
@@ -150,9 +160,18 @@ class Lowering {
         add(std::make_unique<ImageStep>(ImageStep::Direction::in, new_buffer(i), channels(n), hw(n)));
         break;
       case Op::conv2d:
+      case Op::conv1d:
       case Op::linear:
         emit_product(i);
         break;
+      case Op::conv_transpose1d: {
+        const Node& x = node(n.inputs[0]);
+        const int src = buffer(n.inputs[0]);
+        add(std::make_unique<DeconvolutionStep>(
+            DeconvolutionSpec{n.name, channels(x), x.shape[2], std::get<nn::ConvTranspose1d>(n.attributes)},
+            src, new_buffer(i)));
+        break;
+      }
       case Op::group_norm:
       case Op::group_norm_modulated:
         emit_norm(i);
@@ -175,9 +194,11 @@ class Lowering {
         break;
       }
       case Op::silu:
+      case Op::mish:
       case Op::affine:
       case Op::add:
       case Op::add_channels:
+      case Op::film:
         emit_element(i);
         break;
       default:
@@ -198,11 +219,14 @@ class Lowering {
       s.h = s.oh = hw(n);
       return s;
     }
-    const auto& c = std::get<nn::Conv2d>(n.attributes);
+    const auto& c = std::get<nn::Conv>(n.attributes);
+    s.sequence = n.op == Op::conv1d;
     s.h = x.shape[2];
-    s.w = x.shape[3];
     s.oh = n.shape[2];
-    s.ow = n.shape[3];
+    if (!s.sequence) {
+      s.w = x.shape[3];
+      s.ow = n.shape[3];
+    }
     s.kernel = c.kernel;
     s.stride = c.stride;
     s.pad_before = c.pad_before;
@@ -224,13 +248,65 @@ class Lowering {
               added = residual == residual_.end() ? -1 : buffer(residual->second);
     const ProductSpec product = product_spec(node(i));
     const WinogradSpec winograd{n.name, product.in, product.out, product.h, product.w};
-    const bool square = product.kernel == 3 && product.stride == 1 && product.pad_before == 1 &&
-                        product.pad_after == 1 && product.bias;
+    const bool square = n.op == Op::conv2d && product.kernel == 3 && product.stride == 1 &&
+                        product.pad_before == 1 && product.pad_after == 1 && product.bias;
     if (square && suits_winograd(winograd, n.shape[0], type_)) {
       add(std::make_unique<WinogradStep>(winograd, src, new_buffer(i), added));
     } else {
       add(std::make_unique<ProductStep>(product, src, new_buffer(i), added));
     }
+  }
+
+  /// The values that node i lays beside each other, itself if it is made.
+  void add_sources(int i, std::vector<StreamSource>& sources) const {
+    if (chains_.inside.count(i) == 0) return sources.push_back({buffer(i), channels(node(i))});
+    for (int input : node(i).inputs) add_sources(input, sources);
+  }
+
+  StreamProductSpec stream_product(int i) const {
+    using Kind = StreamProductSpec::Kind;
+    const Node& n = node(i);
+    StreamProductSpec s;
+    s.name = n.name;
+    add_sources(n.inputs[0], s.sources);
+    s.out = channels(n);
+    s.length = hw(node(n.inputs[0]));
+    s.out_length = hw(n);
+    s.bias = bias_of(n);
+    if (const auto* c = std::get_if<nn::Conv>(&n.attributes)) {
+      s.kind = Kind::convolution;
+      s.kernel = c->kernel;
+      s.stride = c->stride;
+      s.padding = c->pad_before;
+    } else if (const auto* t = std::get_if<nn::ConvTranspose1d>(&n.attributes)) {
+      s.kind = Kind::transposed;
+      s.kernel = t->kernel;
+      s.stride = t->stride;
+      s.padding = t->padding;
+    }
+    return s;
+  }
+
+  void emit_stream(const StreamChain& chain) {
+    StreamSpec s;
+    s.product = stream_product(chain.product);
+    if (chain.norm >= 0) {
+      s.norm = node(chain.norm).name;
+      s.group_norm = std::get<nn::GroupNorm>(node(chain.norm).attributes);
+      if (s.group_norm.silu) s.activation = StreamActivation::silu;
+    }
+    if (chain.activation >= 0)
+      s.activation = node(chain.activation).op == Op::mish ? StreamActivation::mish : StreamActivation::silu;
+    if (chain.film >= 0) {
+      const int64_t row = conditioning_.offset(node(chain.film).inputs[1]);
+      const bool scaled = node(chain.film).op == Op::film;
+      if (scaled) s.scale_row = row;
+      s.shift_row = scaled ? row + s.product.out : row;
+    }
+    if (chain.side >= 0) s.side = stream_product(chain.side);
+    if (chain.residual >= 0) s.residual = buffer(chain.residual);
+    s.dst = new_buffer(chain.end);
+    add(std::make_unique<StreamStep>(std::move(s), node(chain.end).shape[0]));
   }
 
   void emit_norm(int i) {
@@ -277,6 +353,7 @@ class Lowering {
     s.channels = channels(n);
     s.x = buffer(n.inputs[0]);
     if (n.op == Op::silu) s.kind = ElementStep::Spec::Kind::silu;
+    if (n.op == Op::mish) s.kind = ElementStep::Spec::Kind::mish;
     if (n.op == Op::add) s.z = buffer(n.inputs[1]);
     if (n.op == Op::affine) {
       s.a = std::get<Affine>(n.attributes).scale;
@@ -286,11 +363,16 @@ class Lowering {
       s.kind = ElementStep::Spec::Kind::add_row;
       s.row = conditioning_.offset(n.inputs[1]);
     }
+    if (n.op == Op::film) {
+      s.kind = ElementStep::Spec::Kind::film;
+      s.row = conditioning_.offset(n.inputs[1]) + channels(n);
+    }
     s.dst = new_buffer(i);
     add(std::make_unique<ElementStep>(s));
   }
 
   const Graph& graph_;
+  StreamChains chains_;
   const Conditioning& conditioning_;
   Type type_;
   Buffers& buffers_;
@@ -307,9 +389,9 @@ class Lowering {
 
 }  // namespace
 
-std::vector<std::unique_ptr<Step>> lower(const Graph& graph, const Conditioning& conditioning, Type type,
-                                         Buffers& buffers) {
-  return Lowering(graph, conditioning, type, buffers).run();
+std::vector<std::unique_ptr<Step>> lower(const Graph& graph, const Conditioning& conditioning,
+                                         const LoweringOptions& options, Buffers& buffers) {
+  return Lowering(graph, conditioning, options, buffers).run();
 }
 
 }  // namespace langevin::runtime

@@ -16,9 +16,14 @@
 
 namespace langevin::runtime {
 
+struct LoweringOptions {
+  Type type = Type::fp32;  // of values
+  bool stream = false;     // chains of products become streamed steps (stream_chains.h)
+};
+
 /// Steps for `graph` in order, their buffers declared in `buffers`. Error: an operator that the runtime
 /// cannot prepare where it stands.
-std::vector<std::unique_ptr<Step>> lower(const Graph& graph, const Conditioning& conditioning, Type type,
-                                         Buffers& buffers);
+std::vector<std::unique_ptr<Step>> lower(const Graph& graph, const Conditioning& conditioning,
+                                         const LoweringOptions& options, Buffers& buffers);
 
 }  // namespace langevin::runtime

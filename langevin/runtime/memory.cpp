@@ -106,6 +106,8 @@ void Buffers::lay_out(const std::vector<Segment>& segments, int64_t batch) {
   arena_ = pages_->take(static_cast<size_t>(arena_bytes_));
 }
 
+void Buffers::touch_pages() { std::fill_n(arena_, arena_bytes_, std::byte{0}); }
+
 Place Buffers::place(int buffer) const {
   const Buffer& b = buffers_[static_cast<size_t>(root(buffer))];
   return {arena_ + b.offset, b.stride};

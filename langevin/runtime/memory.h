@@ -38,6 +38,8 @@ class Buffers {
 
   int64_t arena_bytes() const { return arena_bytes_; }
   int64_t unshared_bytes() const { return unshared_bytes_; }  // what it would be without sharing
+  /// Writes to all of it, so that no first call has to wait for its pages.
+  void touch_pages();
   const void* arena() const { return arena_; }
 
  private:

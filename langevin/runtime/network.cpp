@@ -6,6 +6,7 @@
 #include "langevin/core/names.h"
 #include "langevin/kernels/threads.h"
 #include "langevin/runtime/recorder.h"
+#include "langevin/runtime/stream_chains.h"
 
 namespace langevin::runtime {
 namespace {
@@ -69,23 +70,45 @@ Plan& RuntimeNetwork::plan(const Shape& shape) {
   const ThreadLimit limit(threads_);
   // The oldest goes first: two large arenas need not fit.
   while (plans_.size() >= kPlans) plans_.pop_back();
-  auto made = with_own_errors(
-      type_, [&] { return std::make_unique<Plan>(record(config_, shape), type_, *conditioning_, weights_); });
+  auto made = with_own_errors(type_, [&] {
+    const Graph graph = record(config_, shape);
+    return std::make_unique<Plan>(graph, type_, *conditioning_, weights_,
+                                  suits_streaming(graph, type_) ? streams() : nullptr);
+  });
   plans_.push_front({shape, std::move(made)});
   return *plans_.front().plan;
 }
 
+StreamContext* RuntimeNetwork::streams() {
+  if (!team_) {
+    team_ = std::make_unique<Team>(threads_);
+    streams_.emplace(StreamContext{*team_, streamed_});
+  }
+  return &*streams_;
+}
+
 HostArrayF RuntimeNetwork::operator()(const HostArrayF& x, const std::vector<double>& t,
-                                      const std::vector<int64_t>& labels) {
+                                      const std::vector<int64_t>& labels,
+                                      const std::optional<HostArrayF>& global_cond) {
   const bool conditional = nn::class_count(config_) > 0;
-  check(x.shape().size() == 4 && x.batch() > 0 && static_cast<int64_t>(t.size()) == x.batch() &&
+  const int64_t width = nn::global_cond_dim(config_);
+  check(x.shape().size() == nn::input_shape(config_, 1).size() && x.batch() > 0 &&
+            static_cast<int64_t>(t.size()) == x.batch() &&
             static_cast<int64_t>(labels.size()) == (conditional ? x.batch() : 0),
         "RuntimeNetwork", "{} with {} timesteps and {} labels do not belong together",
         langevin::to_string(x.shape()), t.size(), labels.size());
+  check(global_cond.has_value() == (width > 0) &&
+            (!global_cond || global_cond->shape() == Shape{x.batch(), width}),
+        "RuntimeNetwork", "global_cond is {}, the network needs {}",
+        global_cond ? langevin::to_string(global_cond->shape()) : "absent",
+        width > 0 ? langevin::to_string({x.batch(), width}) : "none");
   Plan& ready = plan(x.shape());
   HostArrayF out(ready.output_shape());
   const ThreadLimit limit(threads_);
-  with_own_errors(type_, [&] { ready.run(x.data().data(), t, labels, out.data().data()); });
+  with_own_errors(type_, [&] {
+    ready.run({x.data().data(), t, labels, global_cond ? global_cond->data().data() : nullptr},
+              out.data().data());
+  });
   return out;
 }
 

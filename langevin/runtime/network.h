@@ -1,14 +1,16 @@
 // A network that the runtime has made ready: called like a function, it prepares a plan for each new size of
-// batch and picture and keeps the last few.
+// batch and input and keeps the last few.
 #pragma once
 
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "langevin/nn/network.h"
 #include "langevin/runtime/plan.h"
+#include "langevin/runtime/stream_weights.h"
 
 namespace langevin::runtime {
 
@@ -41,15 +43,17 @@ class RuntimeNetwork {
   RuntimeNetwork(const RuntimeNetwork&) = delete;
   RuntimeNetwork& operator=(const RuntimeNetwork&) = delete;
 
-  /// x (N,C,H,W), t (N), labels (N) or empty -> (N,out,H,W). Error: sizes that do not fit the network, a
-  /// precision that this processor cannot compute.
-  HostArrayF operator()(const HostArrayF& x, const std::vector<double>& t,
-                        const std::vector<int64_t>& labels);
+  /// x (N,C,H,W) or (N,C,L), t (N), labels (N) or empty, global_cond (N,D) if the network takes it ->
+  /// (N,out,H,W) or (N,out,L). Error: sizes that do not fit the network, a precision that this processor
+  /// cannot compute.
+  HostArrayF operator()(const HostArrayF& x, const std::vector<double>& t, const std::vector<int64_t>& labels,
+                        const std::optional<HostArrayF>& global_cond = std::nullopt);
 
   /// The plan for inputs of `shape`, made if it is new.
   Plan& plan(const Shape& shape);
   Type type() const { return type_; }
   int threads() const { return threads_; }
+  int64_t streamed_bytes() const { return streamed_.bytes(); }
   const Conditioning& conditioning() const { return *conditioning_; }
 
  private:
@@ -62,6 +66,10 @@ class RuntimeNetwork {
   Type type_;
   int threads_;
   std::unique_ptr<Conditioning> conditioning_;
+  StreamContext* streams();
+  std::unique_ptr<Team> team_;  // made when a plan first streams
+  StreamWeights streamed_;
+  std::optional<StreamContext> streams_;
   std::list<Entry> plans_;  // newest use first
 };
 

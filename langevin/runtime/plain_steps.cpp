@@ -76,7 +76,8 @@ void UpsampleStep::run(const Call& call, const dnnl::stream&) {
 }
 
 ElementStep::ElementStep(Spec spec) : spec_(spec) {
-  name = spec.kind == Spec::Kind::silu ? "silu" : spec.kind == Spec::Kind::blend ? "blend" : "add_channels";
+  constexpr const char* names[] = {"blend", "silu", "mish", "add_channels", "film"};
+  name = names[static_cast<size_t>(spec.kind)];
   positions = spec.hw;
   reads = {spec.x};
   if (spec.z >= 0) reads.push_back(spec.z);
@@ -99,8 +100,14 @@ void ElementStep::run(const Call& call, const dnnl::stream&) {
     switch (s.kind) {
       case Spec::Kind::silu:
         return silu(x, y, count);
+      case Spec::Kind::mish:
+        return mish(x, y, count);
       case Spec::Kind::add_row:
-        return add_channels(AddChannels<T>{x, call.row(s.row), y, chunk, s.hw, s.channels, call.row_stride});
+      case Spec::Kind::film: {
+        const float* scale = s.kind == Spec::Kind::film ? call.row(s.row - s.channels) : nullptr;
+        return add_channels(
+            AddChannels<T>{x, scale, call.row(s.row), y, chunk, s.hw, s.channels, call.row_stride});
+      }
       case Spec::Kind::blend:
         return blend(Blend<T>{x, s.z >= 0 ? values<T>(z_, call) : nullptr, y, count, static_cast<float>(s.a),
                               1.0F, static_cast<float>(s.c)});

@@ -59,15 +59,16 @@ class UpsampleStep final : public Step {
   Place x_, y_;
 };
 
-/// dst = a x + b z + c (z may be absent), or silu(x), or x + a row of the conditioning.
+/// dst = a x + b z + c (z may be absent), or silu(x), mish(x), or x + a row of the conditioning, or FiLM:
+/// scale x + row, the scale `channels` floats before the row.
 class ElementStep final : public Step {
  public:
   struct Spec {
-    enum class Kind { blend, silu, add_row } kind = Kind::blend;
+    enum class Kind { blend, silu, mish, add_row, film } kind = Kind::blend;
     int64_t hw = 1, channels = 0;
     int x = -1, z = -1, dst = -1;
     double a = 1, c = 0;
-    int64_t row = 0;  // add_row: where in a row
+    int64_t row = 0;  // add_row, film: where in a row
   };
   explicit ElementStep(Spec spec);
   int may_overwrite() const override { return spec_.x; }

@@ -10,16 +10,24 @@
 
 namespace langevin::runtime {
 
+/// What a call is given, one a sample.
+struct Inputs {
+  const float* image = nullptr;  // (N,C,H,W) or (N,C,L)
+  const std::vector<double>& t;
+  const std::vector<int64_t>& labels;  // empty: the network has no classes
+  const float* global_cond = nullptr;  // (N,D); null: the network takes none
+};
+
 class Plan {
  public:
-  /// `graph` is recorded for the batch. `weights` and `conditioning` are shared by an engine's plans and must
-  /// outlive them. The number of threads is OpenMP's at this moment, and must be the same whenever it runs.
-  Plan(const Graph& graph, Type type, Conditioning& conditioning, Weights& weights);
+  /// `graph` is recorded for the batch. `weights`, `conditioning` and `streams` (null: weights are not
+  /// streamed) are shared by an engine's plans and must outlive them. The number of threads is OpenMP's at
+  /// this moment, and must be the same whenever it runs.
+  Plan(const Graph& graph, Type type, Conditioning& conditioning, Weights& weights, StreamContext* streams);
 
-  /// image (N,C,H,W) -> output (N,out,H,W); t and labels (or empty) one a sample. Allocates nothing but what
-  /// oneDNN needs to pass arguments, and rows of a timestep that is new.
-  void run(const float* image, const std::vector<double>& t, const std::vector<int64_t>& labels,
-           float* output);
+  /// image -> output; t and labels (or empty) one a sample. Allocates nothing but what oneDNN needs to pass
+  /// arguments, and rows of a timestep that is new.
+  void run(const Inputs& inputs, float* output);
 
   const Shape& output_shape() const { return output_shape_; }
   const std::vector<std::unique_ptr<Step>>& steps() const { return steps_; }
@@ -30,16 +38,26 @@ class Plan {
  private:
   void choose_chunks(const Graph& graph);
   void share_memory();
-  Type type_;  // of values
+  void find_regions();
+  void run_streamed(const Call& call);
+  int64_t write_rows(const Inputs& inputs);  // and their distance, 0 for a single one
+  Type type_;                                // of values
   Conditioning& conditioning_;
   int64_t batch_;
   int threads_;
+  StreamContext* streams_;
   Shape output_shape_;
   dnnl::engine engine_;
   dnnl::stream stream_;
   Buffers buffers_;
   std::vector<std::unique_ptr<Step>> steps_;
   std::vector<Segment> segments_;
+  /// Steps in a row that a team shares.
+  struct Region {
+    int begin = 0, end = 0;
+    std::vector<int> units;
+  };
+  std::vector<Region> regions_;
   std::vector<float> rows_;  // (N, width)
 };
 

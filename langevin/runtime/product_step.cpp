@@ -14,7 +14,10 @@ int64_t part_out(const ProductSpec& s) { return s.out / static_cast<int64_t>(s.n
 
 ProductStep::ProductStep(ProductSpec spec, int src, int dst, int residual)
     : spec_(std::move(spec)), src_(src), dst_(dst), residual_(residual) {
-  name = (spec_.kernel == 1 && spec_.w == 1 ? "linear " : "conv2d ") + spec_.names.front();
+  name = (spec_.sequence                      ? "conv1d "
+          : spec_.kernel == 1 && spec_.w == 1 ? "linear "
+                                              : "conv2d ") +
+         spec_.names.front();
   if (spec_.names.size() > 1) name += " and beside it";
   positions = std::max(spec_.h * spec_.w, spec_.oh * spec_.ow);
   reads = {src};
@@ -27,7 +30,7 @@ dnnl::convolution_forward::primitive_desc ProductStep::choose(const Workshop& wo
   const memory::data_type type = dnnl_type(workshop.type);
   const memory::desc src({chunk, s.in, s.h, s.w}, type, tag::nhwc),
       dst({chunk, s.out, s.oh, s.ow}, type, tag::nhwc),
-      weights({s.out, s.in, s.kernel, s.kernel}, type, tag::any),
+      weights({s.out, s.in, s.kernel, s.kernel_w()}, type, tag::any),
       bias({s.out}, memory::data_type::f32, tag::x);
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
@@ -35,10 +38,11 @@ dnnl::convolution_forward::primitive_desc ProductStep::choose(const Workshop& wo
   if (residual_ >= 0 && in_place_) after.append_sum(1.0F);
   if (residual_ >= 0 && !in_place_) after.append_binary(dnnl::algorithm::binary_add, dst);
   attributes.set_post_ops(after);
-  const memory::dims strides{s.stride, s.stride}, before{s.pad_before, s.pad_before};
+  const int64_t stride_w = s.sequence ? 1 : s.stride, before_w = s.sequence ? 0 : s.pad_before;
+  const memory::dims strides{s.stride, stride_w}, before{s.pad_before, before_w};
   // A stride may leave rows at the end unread: oneDNN wants padding that accounts for exactly what is.
   const memory::dims behind{(s.oh - 1) * s.stride + s.kernel - s.h - s.pad_before,
-                            (s.ow - 1) * s.stride + s.kernel - s.w - s.pad_before};
+                            (s.ow - 1) * stride_w + s.kernel_w() - s.w - before_w};
   const auto kind = dnnl::prop_kind::forward_inference;
   const auto algorithm = dnnl::algorithm::convolution_direct;
   const dnnl::convolution_forward::desc description =
@@ -50,10 +54,10 @@ dnnl::convolution_forward::primitive_desc ProductStep::choose(const Workshop& wo
 
 void ProductStep::pack(Workshop& workshop, const dnnl::convolution_forward::primitive_desc& chosen) {
   const ProductSpec& s = spec_;
-  const int64_t each = part_out(s), count = each * s.in * s.kernel * s.kernel;
+  const int64_t each = part_out(s), count = each * s.in * s.kernel * s.kernel_w();
   std::string key;
   for (const std::string& part : s.names) key += part + "|";
-  const memory::desc plain({s.out, s.in, s.kernel, s.kernel}, memory::data_type::f32, tag::oihw);
+  const memory::desc plain({s.out, s.in, s.kernel, s.kernel_w()}, memory::data_type::f32, tag::oihw);
   const auto fill = [&](std::vector<float>& scratch) {
     if (s.names.size() == 1) return workshop.weights.floats(s.names[0] + ".weight", count).data();
     for (const std::string& part : s.names) {

@@ -9,13 +9,16 @@
 namespace langevin::runtime {
 
 /// (chunk,in,h,w) -> (chunk,out,oh,ow), both channels-last. A linear map over L tokens has kernel 1 and h =
-/// L.
+/// L; a convolution of a sequence has h = L and a kernel along h alone.
 struct ProductSpec {
   int64_t in = 0, h = 1, w = 1;
   int64_t out = 0, oh = 1, ow = 1;
   int64_t kernel = 1, stride = 1, pad_before = 0, pad_after = 0;
   std::vector<std::string> names;  // several: linears of one input, their outputs side by side
   bool bias = true;
+  bool sequence = false;
+
+  int64_t kernel_w() const { return sequence ? 1 : kernel; }
 };
 
 class ProductStep final : public Step {

@@ -5,32 +5,20 @@
 namespace langevin::runtime {
 
 std::string to_string(Op op) {
-  constexpr std::array names{"image",
-                             "timesteps",
-                             "labels",
-                             "conv2d",
-                             "linear",
-                             "group_norm",
-                             "group_norm_modulated",
-                             "embedding",
-                             "timestep_embedding",
-                             "silu",
-                             "affine",
-                             "add",
-                             "add_channels",
-                             "concat",
-                             "upsample_nearest",
-                             "to_tokens",
-                             "from_tokens",
-                             "attention"};
+  constexpr std::array names{
+      "image",     "timesteps",          "labels",   "global_cond", "conv2d",
+      "conv1d",    "conv_transpose1d",   "linear",   "group_norm",  "group_norm_modulated",
+      "embedding", "timestep_embedding", "silu",     "mish",        "affine",
+      "add",       "add_channels",       "film",     "concat",      "upsample_nearest",
+      "to_tokens", "from_tokens",        "attention"};
   return names.at(static_cast<size_t>(op));
 }
 
-std::vector<bool> Graph::from_image() const {
+std::vector<bool> Graph::reached_from(int input) const {
   std::vector<bool> reached(nodes.size(), false);
   for (size_t i = 0; i < nodes.size(); ++i) {
-    reached[i] = static_cast<int>(i) == image;
-    for (int input : nodes[i].inputs) reached[i] = reached[i] || reached[static_cast<size_t>(input)];
+    reached[i] = static_cast<int>(i) == input;
+    for (int from : nodes[i].inputs) reached[i] = reached[i] || reached[static_cast<size_t>(from)];
   }
   return reached;
 }
@@ -38,6 +26,8 @@ std::vector<bool> Graph::from_image() const {
 Recorder::Value Recorder::add_node(Op op, std::vector<Value> inputs, Shape shape, Attributes attributes) {
   Node node{op, {}, std::move(shape), "", std::move(attributes)};
   for (const Value& v : inputs) node.inputs.push_back(v.node);
+  if (op != Op::from_tokens && !node.inputs.empty())
+    node.tokens = op == Op::to_tokens || graph_.nodes[static_cast<size_t>(node.inputs[0])].tokens;
   graph_.nodes.push_back(std::move(node));
   return {static_cast<int>(graph_.nodes.size()) - 1};
 }
@@ -51,6 +41,17 @@ Recorder::Value Recorder::add_named(Op op, std::vector<Value> inputs, Shape shap
 Recorder::Value Recorder::conv2d(const Value& x, std::string_view name, const nn::Conv2d& c) {
   Shape shape = cost_.conv2d(shape_of(x), name, c);
   return add_named(Op::conv2d, {x}, std::move(shape), c);
+}
+
+Recorder::Value Recorder::conv1d(const Value& x, std::string_view name, const nn::Conv1d& c) {
+  Shape shape = cost_.conv1d(shape_of(x), name, c);
+  return add_named(Op::conv1d, {x}, std::move(shape), c);
+}
+
+Recorder::Value Recorder::conv_transpose1d(const Value& x, std::string_view name,
+                                           const nn::ConvTranspose1d& c) {
+  Shape shape = cost_.conv_transpose1d(shape_of(x), name, c);
+  return add_named(Op::conv_transpose1d, {x}, std::move(shape), c);
 }
 
 Recorder::Value Recorder::linear(const Value& x, std::string_view name, const nn::Linear& c) {
@@ -80,6 +81,8 @@ Recorder::Value Recorder::timestep_embedding(const Value& t, const nn::TimestepE
 
 Recorder::Value Recorder::silu(const Value& x) { return add_node(Op::silu, {x}, shape_of(x)); }
 
+Recorder::Value Recorder::mish(const Value& x) { return add_node(Op::mish, {x}, shape_of(x)); }
+
 Recorder::Value Recorder::affine(const Value& x, double scale, double offset) {
   return add_node(Op::affine, {x}, shape_of(x), Affine{scale, offset});
 }
@@ -90,6 +93,10 @@ Recorder::Value Recorder::add(const Value& x, const Value& y) {
 
 Recorder::Value Recorder::add_channels(const Value& x, const Value& bias) {
   return add_node(Op::add_channels, {x, bias}, cost_.add_channels(shape_of(x), shape_of(bias)));
+}
+
+Recorder::Value Recorder::film(const Value& x, const Value& scale_bias) {
+  return add_node(Op::film, {x, scale_bias}, cost_.film(shape_of(x), shape_of(scale_bias)));
 }
 
 Recorder::Value Recorder::concat(const Value& x, const Value& y) {
@@ -118,6 +125,7 @@ Recorder::Value Recorder::input(Op op, Shape shape) {
   if (op == Op::image) graph_.image = v.node;
   if (op == Op::timesteps) graph_.timesteps = v.node;
   if (op == Op::labels) graph_.labels = v.node;
+  if (op == Op::global_cond) graph_.global_cond = v.node;
   return v;
 }
 
@@ -126,21 +134,16 @@ Graph Recorder::take(const Value& output) {
   return std::move(graph_);
 }
 
-bool can_record(const nn::NetworkConfig& network) {
-  return std::holds_alternative<nn::UNet2DConfig>(network);
-}
-
 Graph record(const nn::NetworkConfig& network, const Shape& shape) {
-  check(can_record(network), "runtime",
-        "computes U-Nets of pictures so far; use --backend torch for sequences");
   Recorder recorder;
-  const Recorder::Value x = recorder.input(Op::image, shape),
-                        t = recorder.input(Op::timesteps, {shape.at(0)});
-  Recorder::Value labels;
-  const bool conditional = nn::class_count(network) > 0;
-  if (conditional) labels = recorder.input(Op::labels, {shape.at(0)});
+  const int64_t batch = shape.at(0), width = nn::global_cond_dim(network);
+  const Recorder::Value x = recorder.input(Op::image, shape), t = recorder.input(Op::timesteps, {batch});
+  Recorder::Value labels, global_cond;
+  const bool classes = nn::class_count(network) > 0;
+  if (classes) labels = recorder.input(Op::labels, {batch});
+  if (width > 0) global_cond = recorder.input(Op::global_cond, {batch, width});
   const Recorder::Value y =
-      nn::unet2d(recorder, std::get<nn::UNet2DConfig>(network), {x, t, conditional ? &labels : nullptr});
+      nn::apply(recorder, network, {x, t, classes ? &labels : nullptr, width > 0 ? &global_cond : nullptr});
   return recorder.take(y);
 }
 

@@ -17,6 +17,8 @@ class Recorder {
   Shape shape(const Value& v) const { return shape_of(v); }
 
   Value conv2d(const Value& x, std::string_view name, const nn::Conv2d& c);
+  Value conv1d(const Value& x, std::string_view name, const nn::Conv1d& c);
+  Value conv_transpose1d(const Value& x, std::string_view name, const nn::ConvTranspose1d& c);
   Value linear(const Value& x, std::string_view name, const nn::Linear& c);
   Value group_norm(const Value& x, std::string_view name, const nn::GroupNorm& c);
   Value group_norm_modulated(const Value& x, const Value& scale_shift, std::string_view name,
@@ -24,10 +26,12 @@ class Recorder {
   Value embedding(const Value& ids, std::string_view name, int64_t count, int64_t dim);
   Value timestep_embedding(const Value& t, const nn::TimestepEmbedding& c);
   Value silu(const Value& x);
+  Value mish(const Value& x);
   Value dropout(const Value& x, double) { return x; }  // inference
   Value affine(const Value& x, double scale, double offset);
   Value add(const Value& x, const Value& y);
   Value add_channels(const Value& x, const Value& bias);
+  Value film(const Value& x, const Value& scale_bias);
   Value concat(const Value& x, const Value& y);
   Value upsample_nearest(const Value& x, int64_t height, int64_t width);
   Value to_tokens(const Value& x);
@@ -46,12 +50,9 @@ class Recorder {
   Graph graph_;
 };
 
-static_assert(nn::ImageInterpreter<Recorder>);
+static_assert(nn::Interpreter<Recorder>);
 
-/// The network applied to images of `shape` (N,C,H,W). Error if it does not fit.
-/// Whether the runtime has the words of this network; the others are for libtorch, so far.
-bool can_record(const nn::NetworkConfig& network);
-/// Error if it cannot.
+/// The network applied to inputs of `shape`, (N,C,H,W) or (N,C,L). Error if it does not fit.
 Graph record(const nn::NetworkConfig& network, const Shape& shape);
 
 }  // namespace langevin::runtime

@@ -10,6 +10,7 @@
 
 #include "langevin/kernels/bf16.h"
 #include "langevin/runtime/memory.h"
+#include "langevin/runtime/team.h"
 #include "langevin/runtime/weights.h"
 
 namespace langevin::runtime {
@@ -25,13 +26,22 @@ inline dnnl::memory::data_type dnnl_type(Type type) {
   return type == Type::fp32 ? type_of::f32 : type == Type::bf16 ? type_of::bf16 : type_of::s8;
 }
 
+class StreamWeights;
+
+/// What streamed steps of all plans of a network share.
+struct StreamContext {
+  Team& team;
+  StreamWeights& weights;
+};
+
 /// What steps are made with.
 struct Workshop {
   const dnnl::engine& engine;
   Weights& weights;
   Buffers& buffers;
-  Type type = Type::fp32;   // of values: fp32 or bf16
-  Type asked = Type::fp32;  // of weights, where a step has them of that type
+  Type type = Type::fp32;            // of values: fp32 or bf16
+  Type asked = Type::fp32;           // of weights, where a step has them of that type
+  StreamContext* streams = nullptr;  // null: no step streams
 };
 
 /// One pass over a chunk: samples first .. first + chunk - 1 of the call's batch.
@@ -65,6 +75,10 @@ class Step {
   virtual void prepare(Workshop&) {}
   virtual void bind(const Buffers& buffers) = 0;
   virtual void run(const Call& call, const dnnl::stream& stream) = 0;
+  /// Parts of run() that a team's threads may do at once, in any order; 0: run() does all by itself. They do
+  /// not throw.
+  virtual int units() const { return 0; }
+  virtual void run_unit(const Call&, const Team::Task&) {}
 };
 
 /// Calls f with a value of the C++ type that stands for `type`.

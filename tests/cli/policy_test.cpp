@@ -52,7 +52,6 @@ TEST_F(Policy, InspectKnowsSequences) {
 }
 
 TEST_F(Policy, ForwardTakesAndGivesThePeersLayout) {
-  if (!has_torch()) GTEST_SKIP() << "needs the libtorch wing";
   const std::string file = model(), out = path("out.safetensors");
   const Result r = langevin({"forward", file, "--in", inputs({3, 12, 2}, {3, 3}), "--out", out});
   EXPECT_EQ(r.status, 0) << r.err;
@@ -69,7 +68,6 @@ TEST_F(Policy, AnImportedFolderGivesThePeersOutput) {
   const std::string ours = path("ours.safetensors"), out = path("out.safetensors");
   EXPECT_EQ(langevin({"import", peer.string(), "--out", ours}).status, 0);
   expect_error({"import", ours, "--out", path("again.safetensors")}, 1, {"already"});
-  if (!has_torch()) GTEST_SKIP() << "needs the libtorch wing";
   const Result r = langevin({"forward", ours, "--in", (peer / "io.safetensors").string(), "--out", out});
   ASSERT_EQ(r.status, 0) << r.err;
   const HostArrayF got = SafetensorsFile::open(out).to_float("output");

@@ -60,21 +60,41 @@ TYPED_TEST(Rows, ElementwiseIsTheReferences) {
       reference::silu(x.data(), want.data(), n);
       silu(x.data(), got.data(), n);
       expect_near(got, want, 1e-6F, 1e-5F + 2 * kRounding<TypeParam>, target + " silu");
+      reference::mish(x.data(), want.data(), n);
+      mish(x.data(), got.data(), n);
+      expect_near(got, want, 1e-6F, 1e-5F + 2 * kRounding<TypeParam>, target + " mish");
     });
   }
 }
 
-TYPED_TEST(Rows, ARowIsAddedToEveryPosition) {
+TYPED_TEST(Rows, MishHoldsAtTheEnds) {
+  const float infinity = INFINITY;
+  const std::vector<float> ends{0, -0.0F, 1e30F, infinity, -1e30F, 100, -100, 20, 25, NAN};
+  std::vector<TypeParam> x, y(ends.size());
+  for (const float v : ends) test::put(x.emplace_back(), v);
+  each_target([&](const std::string& target) {
+    mish(x.data(), y.data(), static_cast<int64_t>(x.size()));
+    for (size_t i : {2, 5, 7, 8}) EXPECT_NEAR(to_float(y[i]) / to_float(x[i]), 1, 4e-3) << target;
+    for (size_t i : {0, 1, 4, 6}) EXPECT_NEAR(to_float(y[i]), 0, 1e-4) << target << i;
+    EXPECT_EQ(to_float(y[3]), infinity);
+    EXPECT_TRUE(std::isnan(to_float(y[9])));
+  });
+}
+
+TYPED_TEST(Rows, ARowIsAddedToEveryPositionScaledOrNot) {
   for (const int64_t stride : {0, 37}) {
     const int64_t n = 3, hw = 10, c = 35;
     const auto x = normals<TypeParam>(n * hw * c, 1);
-    const auto row = normals<float>(n * 37, 2);
+    const auto row = normals<float>(n * 37, 2), scales = normals<float>(n * 37, 3);
     std::vector<TypeParam> want(x.size()), got(x.size());
-    reference::add_channels(AddChannels<TypeParam>{x.data(), row.data(), want.data(), n, hw, c, stride});
-    each_target([&](const std::string& target) {
-      add_channels(AddChannels<TypeParam>{x.data(), row.data(), got.data(), n, hw, c, stride});
-      expect_near(got, want, 1e-6F, 1e-6F + 2 * kRounding<TypeParam>, target);
-    });
+    for (const float* scale : {scales.data(), static_cast<const float*>(nullptr)}) {
+      reference::add_channels(
+          AddChannels<TypeParam>{x.data(), scale, row.data(), want.data(), n, hw, c, stride});
+      each_target([&](const std::string& target) {
+        add_channels(AddChannels<TypeParam>{x.data(), scale, row.data(), got.data(), n, hw, c, stride});
+        expect_near(got, want, 1e-6F, 1e-6F + 2 * kRounding<TypeParam>, target);
+      });
+    }
   }
 }
 
@@ -92,6 +112,21 @@ TEST(LinearRow, IsTheReferencesForAnyNumberOfThreads) {
         EXPECT_TRUE(same_bits(one, two)) << target;
       });
     }
+  }
+}
+
+TEST(LinearRow, ColumnsOfAWiderMatrixMayBeTaken) {
+  const int64_t in = 19, out = 40, stride = 50;
+  const auto x = normals<float>(in, 1), w = normals<float>(stride * out, 2);
+  std::vector<float> want(static_cast<size_t>(out)), got(want.size());
+  reference::linear_row({x.data(), w.data() + 7, nullptr, want.data(), in, out, stride});
+  linear_row({x.data(), w.data() + 7, nullptr, got.data(), in, out, stride});
+  expect_near(got, want, 1e-4F, 1e-5F, "strided");
+  for (int64_t o = 0; o < out; ++o) {
+    float sum = 0;
+    for (int64_t i = 0; i < in; ++i)
+      sum += w[static_cast<size_t>(o * stride + 7 + i)] * x[static_cast<size_t>(i)];
+    EXPECT_NEAR(got[static_cast<size_t>(o)], sum, 1e-4);
   }
 }
 

@@ -73,10 +73,11 @@ TEST(Plan, EveryLargeValueHasItsPlaceBeforeTheFirstCall) {
   runtime::Plan& plan = network.plan(shape);
   HostArrayF out(plan.output_shape());
   const std::vector<double> t(4, 10.0);
-  plan.run(x.data().data(), t, {}, out.data().data());  // computes the row of t = 10
+  const std::vector<int64_t> none;
+  plan.run({x.data().data(), t, none}, out.data().data());  // computes the row of t = 10
   const void* arena = plan.buffers().arena();
   test::allocations() = {true, 0, 0};
-  for (int i = 0; i < 3; ++i) plan.run(x.data().data(), t, {}, out.data().data());
+  for (int i = 0; i < 3; ++i) plan.run({x.data().data(), t, none}, out.data().data());
   const test::Allocations counted = test::allocations();
   test::allocations().counting = false;
   EXPECT_EQ(plan.buffers().arena(), arena);
@@ -99,10 +100,12 @@ TEST(Plan, NothingIsReorderedButAroundWinogradsConvolutions) {
   const runtime::ThreadLimit limit(network.threads());
   runtime::Plan& plan = network.plan(shape);
   HostArrayF out(plan.output_shape());
-  plan.run(x.data().data(), {1.0, 1.0}, {}, out.data().data());
+  const std::vector<double> t{1, 1};
+  const std::vector<int64_t> none;
+  plan.run({x.data().data(), t, none}, out.data().data());
   testing::internal::CaptureStdout();
   dnnl::set_verbose(1);
-  plan.run(x.data().data(), {1.0, 1.0}, {}, out.data().data());
+  plan.run({x.data().data(), t, none}, out.data().data());
   dnnl::set_verbose(0);
   std::fflush(stdout);
   const std::string said = testing::internal::GetCapturedStdout();

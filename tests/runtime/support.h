@@ -40,9 +40,7 @@ inline std::vector<int64_t> integers(const TensorView& view) {
 /// Every parameter normal, so that no branch of the network is silent; `stream` tells networks apart.
 inline std::map<std::string, HostArrayF> random_parameters(const nn::NetworkConfig& config,
                                                            uint64_t stream = 0) {
-  nn::CostInterpreter cost;
-  const Shape x = nn::input_shape(config, 1), t{1}, labels{1};
-  nn::apply(cost, config, {x, t, nn::class_count(config) > 0 ? &labels : nullptr});
+  const nn::CostInterpreter cost = nn::cost_of(config);
   std::map<std::string, HostArrayF> values;
   for (const nn::ParameterSpec& p : cost.parameters()) {
     HostArrayF array(p.shape);
