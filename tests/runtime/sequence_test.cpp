@@ -31,7 +31,7 @@ TEST(SequenceParity, OutputEqualsThePeersWithin1e5) {
   const ModelFile model = open_model(folder);
   const auto io = SafetensorsFile::open(folder / "io.safetensors");
   const auto steps = test::integers(io.at("timestep"));
-  RuntimeNetwork network(model.spec.network, Weights(model.file, model.prefix), Type::fp32, 1);
+  RuntimeNetwork network(model.spec.network, Weights(model.weights), Type::fp32, 1);
   const HostArrayF got =
       network(turned(io.to_float("sample")), {steps.begin(), steps.end()}, {}, io.to_float("global_cond"));
   EXPECT_LT(relative_error(turned(got), io.to_float("output")), 1e-5);
