@@ -25,6 +25,7 @@ void forward_verb(const Arguments& arguments);
 void inspect_verb(const Arguments& arguments);
 void import_verb(const Arguments& arguments);
 void export_verb(const Arguments& arguments);
+void quantize_verb(const Arguments& arguments);
 void data_verb(const Arguments& arguments);
 void bench_verb(const Arguments& arguments);
 void verify_verb(const Arguments& arguments);

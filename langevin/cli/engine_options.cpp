@@ -21,6 +21,7 @@ bool has_gpu() {
 
 bool wants_torch(const BackendOptions& o) {
   if (o.backend != "auto") return o.backend == "torch";
+  if (o.engine.precision == "int8") return false;  // libtorch has none of it
   return o.engine.device == "cuda" || (o.engine.device == "auto" && has_gpu());
 }
 

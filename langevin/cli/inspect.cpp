@@ -72,6 +72,25 @@ nlohmann::json training_state(const ModelFile& model) {
   return state;
 }
 
+/// Without the bulk of an int8 calibration: steps and zeros of thousands of channels.
+nlohmann::json description(const ModelSpec& spec) {
+  nlohmann::json json = to_json(spec);
+  if (!json.contains("int8")) return json;
+  for (nlohmann::json& layer : json["int8"]["layers"]) {
+    layer.erase("step");
+    layer.erase("zero");
+  }
+  return json;
+}
+
+std::string int8_text(const Calibration& c) {
+  const auto int8 = std::count_if(c.layers.begin(), c.layers.end(), [](const auto& l) { return l.int8; });
+  double worst = 0;
+  for (const CalibrationError& e : c.errors) worst = std::max(worst, e.relative);
+  return fmt::format("int8         {} of {} layers, calibrated on {} x_t ({}); relative error up to {:.3f}\n",
+                     int8, c.layers.size(), c.samples, one_line(c.source), worst);
+}
+
 nlohmann::json model_json(const ModelFile& model, const nn::CostInterpreter& cost, int depth) {
   auto blocks = nlohmann::json::array();
   for (const nn::CostRow& row : cost.by_block(depth)) {
@@ -92,7 +111,7 @@ nlohmann::json model_json(const ModelFile& model, const nn::CostInterpreter& cos
           {"path", model.path.string()},
           {"hash", model.metadata("xxh3")},
           {"checkpoint", training_state(model)},
-          {"description", to_json(model.spec)},
+          {"description", description(model.spec)},
           {"levels", levels},
           {"parameters", cost.parameter_count()},
           {"flops", cost.flops()},
@@ -183,6 +202,7 @@ std::string model_text(const ModelFile& model, const nn::CostInterpreter& cost, 
   text += fmt::format("values       x_0 = (value - {}) / {}, {}\n", spec.normaliser_offset,
                       spec.normaliser_scale, one_line(spec.units));
   if (!spec.licence.empty()) text += fmt::format("licence      {}\n", one_line(spec.licence));
+  if (spec.int8) text += int8_text(*spec.int8);
   text += json_lines("provenance", spec.provenance);
   if (!state.is_null()) text += json_lines("training", state);
   return text + blocks_text(cost, depth);

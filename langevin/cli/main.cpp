@@ -27,6 +27,7 @@ constexpr std::array kVerbs{
     Verb{"inspect", "say what a model or a data set is", inspect_verb},
     Verb{"import", "read a model of another project into one file", import_verb},
     Verb{"export", "write a model in another project's format", export_verb},
+    Verb{"quantize", "prepare a model for sampling in int8", quantize_verb},
     Verb{"data", "make or fetch a data set: emoji, digits, get", data_verb},
     Verb{"bench", "measure training, sampling and the machine", bench_verb},
     Verb{"verify", "check the samplers' mathematics on this machine", verify_verb},

@@ -26,7 +26,8 @@ enum class Purpose : uint8_t {
   dropout = 7,         // step = training step, sample = layer and place in the stream (kernels/dropout.h)
   label_dropout = 8,   // dropping the condition, for guidance; sample = position in the training stream
   test = 9,
-  dataset = 10,  // rendering of synthetic data sets
+  dataset = 10,      // rendering of synthetic data sets
+  calibration = 11,  // noise, timesteps and places looked at when a network is calibrated for int8
 };
 
 /// The key of one sample's stream.

@@ -10,15 +10,21 @@
 
 namespace langevin {
 
-/// Where bytes go: (n, before + h + after, before + w + after, c), channels-last; the frame is written too.
+/// Rows and columns of zeros around a picture.
+struct Frame {
+  int64_t top = 0, bottom = 0, left = 0, right = 0;
+  int64_t height(int64_t h) const { return top + h + bottom; }
+  int64_t width(int64_t w) const { return left + w + right; }
+};
+
+/// Where bytes go: (n, frame.height(h), frame.width(w), c), channels-last; the frame is written too.
 struct BytePicture {
   uint8_t* y = nullptr;
-  int64_t w = 0;                  // positions in a row
-  int64_t before = 0, after = 0;  // the frame, in rows and in columns
+  int64_t w = 0;  // positions in a row
+  Frame frame;
   const float* gain = nullptr;    // (c), above 0
   const float* offset = nullptr;  // (c), the zeros as numbers: q = clamp(round(x gain + offset), 0, 255)
   const uint8_t* zero = nullptr;  // (c), the same as bytes
-  int64_t framed(int64_t length) const { return before + length + after; }
 };
 
 /// A pass of its own for values that no other kernel stores as bytes. Ties round to even; NaN becomes some
@@ -51,16 +57,17 @@ inline void fill_zeros(const BytePicture& to, int64_t c, uint8_t* at, int64_t po
 template <class Write>
 void for_each_piece(const BytePicture& to, int64_t n, int64_t h, int64_t c, int64_t begin, int64_t end,
                     const Write& write) {
-  const int64_t width = to.framed(to.w), first_row = n * to.framed(h);
+  const Frame& frame = to.frame;
+  const int64_t width = frame.width(to.w), first_row = n * frame.height(h);
   for (int64_t at = begin; at < end;) {
     const int64_t row = at / to.w, column = at % to.w;
     const int64_t stop = column + end - at < to.w ? column + end - at : to.w;
-    uint8_t* line = to.y + (first_row + to.before + row) * width * c;
-    if (at == 0) fill_zeros(to, c, to.y + first_row * width * c, to.before * width);
-    if (column == 0) fill_zeros(to, c, line, to.before);
-    write(at, line + (to.before + column) * c, stop - column);
-    if (stop == to.w) fill_zeros(to, c, line + (to.before + to.w) * c, to.after);
-    if (stop == to.w && row == h - 1) fill_zeros(to, c, line + width * c, to.after * width);
+    uint8_t* line = to.y + (first_row + frame.top + row) * width * c;
+    if (at == 0) fill_zeros(to, c, to.y + first_row * width * c, frame.top * width);
+    if (column == 0) fill_zeros(to, c, line, frame.left);
+    write(at, line + (frame.left + column) * c, stop - column);
+    if (stop == to.w) fill_zeros(to, c, line + (frame.left + to.w) * c, frame.right);
+    if (stop == to.w && row == h - 1) fill_zeros(to, c, line + width * c, frame.bottom * width);
     at += stop - column;
   }
 }

@@ -19,8 +19,8 @@ void quantise_all(const Quantise<T>& call) {
   const BytePicture& to = call.to;
   uint8_t* y = to.y;
   for (int64_t n = 0; n < call.n; ++n) {
-    for (int64_t row = -to.before; row < call.h + to.after; ++row) {
-      for (int64_t column = -to.before; column < to.w + to.after; ++column) {
+    for (int64_t row = -to.frame.top; row < call.h + to.frame.bottom; ++row) {
+      for (int64_t column = -to.frame.left; column < to.w + to.frame.right; ++column) {
         const bool inside = row >= 0 && row < call.h && column >= 0 && column < to.w;
         for (int64_t c = 0; c < call.c; ++c, ++y) {
           const int64_t at = ((n * call.h + row) * to.w + column) * call.c + c;

@@ -50,12 +50,12 @@ double sigmoid(double z) { return 1 / (1 + std::exp(-z)); }
 
 /// The place of channel c at position p of sample n within its frame.
 uint8_t* framed(const BytePicture& to, int64_t n, int64_t h, int64_t p, int64_t c, int64_t channel) {
-  const int64_t row = to.before + p / to.w, column = to.before + p % to.w;
-  return to.y + ((n * to.framed(h) + row) * to.framed(to.w) + column) * c + channel;
+  const int64_t row = to.frame.top + p / to.w, column = to.frame.left + p % to.w;
+  return to.y + ((n * to.frame.height(h) + row) * to.frame.width(to.w) + column) * c + channel;
 }
 
 void fill_frames(const GroupNormShape& s, const BytePicture& to) {
-  const int64_t positions = s.n * to.framed(s.hw / to.w) * to.framed(to.w);
+  const int64_t positions = s.n * to.frame.height(s.hw / to.w) * to.frame.width(to.w);
   for (int64_t i = 0; i < positions * s.c; ++i) to.y[i] = to.zero[i % s.c];
 }
 

@@ -56,14 +56,15 @@ json to_json(const ModelSpec& spec) {
               {"licence", spec.licence},
               {"provenance", spec.provenance}};
   if (spec.sampling) object["sampling"] = sampling_json(*spec.sampling);
+  if (spec.int8) object["int8"] = to_json(*spec.int8);
   return object;
 }
 
 ModelSpec spec_from_json(const json& object, const std::string& source) {
   check(object.is_object(), source, "the metadata key 'langevin' is not a JSON object");
-  static const std::vector<std::string> known{"format",     "network", "schedule",   "prediction",
-                                              "normaliser", "clip",    "labels",     "null_class",
-                                              "units",      "licence", "provenance", "sampling"};
+  static const std::vector<std::string> known{
+      "format",     "network", "schedule", "prediction", "normaliser", "clip", "labels",
+      "null_class", "units",   "licence",  "provenance", "sampling",   "int8"};
   for (const auto& [key, value] : object.items()) {
     check(std::find(known.begin(), known.end(), key) != known.end(), source, "{}",
           unknown_name("key in the model's description", key, known));
@@ -88,6 +89,7 @@ ModelSpec spec_from_json(const json& object, const std::string& source) {
     spec.provenance = object.value("provenance", json::object());
     if (object.contains("sampling"))
       spec.sampling = sampling_from_json(object.at("sampling"), spec.schedule, source);
+    if (object.contains("int8")) spec.int8 = calibration_from_json(object.at("int8"), spec.network, source);
     const int64_t classes = nn::class_count(spec.network);
     const auto labels = static_cast<int64_t>(spec.labels.size()) + (spec.null_class ? 1 : 0);
     check(classes == 0 || labels == classes, source,

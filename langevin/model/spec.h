@@ -9,6 +9,7 @@
 
 #include "langevin/diffusion/prediction.h"
 #include "langevin/diffusion/schedule.h"
+#include "langevin/model/calibration.h"
 #include "langevin/nn/network.h"
 #include "langevin/sample/sampler.h"
 #include "langevin/sample/threshold.h"
@@ -35,6 +36,7 @@ struct ModelSpec {
   std::string units = "8-bit sRGB";
   std::string licence;                                   // of the training data, if the user says so
   nlohmann::json provenance = nlohmann::json::object();  // data set, steps, seed, version
+  std::optional<Calibration> int8;                       // what langevin quantize found
 };
 
 nlohmann::json to_json(const ModelSpec& spec);

@@ -6,6 +6,7 @@
 #include "langevin/model/recipe.h"
 #include "langevin/model/sampling.h"
 #include "langevin/nn/cost.h"
+#include "langevin/runtime/calibrate.h"
 #include "langevin/runtime/network.h"
 #include "langevin/runtime/random_weights.h"
 #include "langevin/runtime/roofline.h"
@@ -35,6 +36,38 @@ std::vector<double> times(double seconds, const StopSignal& stop, F&& run) {
   return out;
 }
 
+/// How the network would compute after `langevin quantize`, found out on noise.
+void calibrate_on_noise(runtime::RuntimeNetwork& network, const nn::NetworkConfig& config,
+                        int64_t timesteps) {
+  constexpr int64_t kBatches = 4, kSamples = 2;
+  std::vector<runtime::CalibrationBatch> batches;
+  for (int64_t b = 0; b < kBatches; ++b) {
+    const auto t = static_cast<double>((2 * b + 1) * timesteps / (2 * kBatches));
+    batches.push_back(
+        {initial_noise(HostArrayF(nn::input_shape(config, kSamples)), 1, static_cast<uint64_t>(b)),
+         std::vector<double>(kSamples, t),
+         {}});
+  }
+  runtime::CalibrationOptions options;
+  options.tried = kSamples;
+  network.use(runtime::calibrate(network, batches, options));
+}
+
+double relative_error(const HostArrayF& got, const HostArrayF& want) {
+  double difference = 0, size = 0;
+  for (int64_t i = 0; i < want.size(); ++i) {
+    difference += std::pow(static_cast<double>(got[i]) - static_cast<double>(want[i]), 2);
+    size += std::pow(static_cast<double>(want[i]), 2);
+  }
+  return std::sqrt(difference / size);
+}
+
+double ceiling_of(runtime::Type type, const Roofline& roofline) {
+  return type == runtime::Type::int8   ? roofline.conv_int8
+         : type == runtime::Type::bf16 ? roofline.conv_bf16
+                                       : roofline.conv_fp32;
+}
+
 runtime::Type chosen_type(const std::string& precision, const Roofline& roofline) {
   if (precision != "auto") return runtime::type_from_name(precision);
   return roofline.conv_bf16 > 1.25 * roofline.conv_fp32 ? runtime::Type::bf16 : runtime::Type::fp32;
@@ -50,7 +83,6 @@ nlohmann::json bench_runtime(const SampleBench& request, Console& console, const
   const runtime::ThreadLimit limit(threads);
   console.info("measuring the machine's convolution rate");
   const Roofline roofline = measure_roofline(threads);
-  console.info(fmt::format("measuring the runtime for {:.0f} s", request.seconds));
 
   const nn::CostInterpreter cost = nn::cost_of(config);
   const runtime::Type type = chosen_type(request.precision, roofline);
@@ -58,6 +90,20 @@ nlohmann::json bench_runtime(const SampleBench& request, Console& console, const
   const Shape shape = nn::input_shape(config, request.batch);
   const HostArrayF x = initial_noise(HostArrayF(shape), 0, 0);
   const std::vector<double> t(static_cast<size_t>(request.batch), 0.0);
+  if (type == runtime::Type::int8) {
+    console.info("calibrating");
+    calibrate_on_noise(network, config, recipe.schedule.timesteps);
+  }
+  // No speed counts that computes something else: the error stands beside it.
+  double error = 0;
+  if (type != runtime::Type::fp32) {
+    runtime::RuntimeNetwork exact(config, runtime::random_weights(cost), runtime::Type::fp32, threads);
+    error = relative_error(network(x, t, {}), exact(x, t, {}));
+    const double tolerance = type == runtime::Type::int8 ? 0.1 : 0.05;
+    check(error < tolerance, "bench", "{} is {:.2g} away from fp32, more than {}: nothing is timed",
+          runtime::to_string(type), error, tolerance);
+  }
+  console.info(fmt::format("measuring the runtime for {:.0f} s", request.seconds));
   const auto calls = times(request.seconds / 2, stop, [&] { network(x, t, {}); });
 
   const NetworkCall<HostArrayF> call = [&](const HostArrayF& x_t, const std::vector<double>& at,
@@ -77,8 +123,7 @@ nlohmann::json bench_runtime(const SampleBench& request, Console& console, const
   });
 
   const double median = runs[runs.size() / 2], images = static_cast<double>(request.batch) / median;
-  const double a_call = cost.flops() * 1e-9,
-               ceiling = type == runtime::Type::bf16 ? roofline.conv_bf16 : roofline.conv_fp32;
+  const double a_call = cost.flops() * 1e-9, ceiling = ceiling_of(type, roofline);
   const double gflops = images * static_cast<double>(request.steps) * a_call;
   const double forward = static_cast<double>(request.batch) * a_call / calls[calls.size() / 2];
   return {{"what", "sample"},
@@ -87,6 +132,7 @@ nlohmann::json bench_runtime(const SampleBench& request, Console& console, const
           {"precision", runtime::to_string(type)},
           {"device", "cpu"},
           {"threads", threads},
+          {"relative_error_to_fp32", error},
           {"batch", request.batch},
           {"input", to_string(shape)},
           {"gflop_per_image_and_call", a_call},

@@ -14,6 +14,7 @@ class RuntimeEngine final : public Engine {
         network_(model_.spec.network, runtime::Weights(model_.weights),
                  runtime::type_from_name(options.precision), runtime::resolve_threads(options.threads)) {
     check(options.device != "cuda", "runtime", "computes on the CPU; use --backend torch for a GPU");
+    if (network_.type() == runtime::Type::int8) use_calibration();
   }
 
   const ModelSpec& spec() const override { return model_.spec; }
@@ -40,6 +41,15 @@ class RuntimeEngine final : public Engine {
   }
 
  private:
+  // A network of sequences needs none: its values stay in fp32.
+  void use_calibration() {
+    if (!std::holds_alternative<nn::UNet2DConfig>(model_.spec.network)) return;
+    check(model_.spec.int8.has_value(), model_.path.string(),
+          "is not calibrated for int8; run: langevin quantize {} --out FILE.safetensors, and use that file",
+          model_.path.string());
+    network_.use(*model_.spec.int8);
+  }
+
   ModelFile model_;  // before the network, which reads weights from its mapped file
   Schedule schedule_;
   runtime::RuntimeNetwork network_;

@@ -6,6 +6,8 @@
 
 #include "langevin/runtime/attention_step.h"
 #include "langevin/runtime/deconvolution_step.h"
+#include "langevin/runtime/int8_step.h"
+#include "langevin/runtime/int8_upsampled_step.h"
 #include "langevin/runtime/norm_step.h"
 #include "langevin/runtime/plain_steps.h"
 #include "langevin/runtime/product_step.h"
@@ -24,6 +26,7 @@ class Lowering {
       : graph_(graph),
         conditioning_(conditioning),
         type_(options.type),
+        int8_(options.int8),
         buffers_(buffers),
         trunk_(graph.from_image()),
         uses_(graph.nodes.size(), 0),
@@ -38,6 +41,9 @@ class Lowering {
   std::vector<std::unique_ptr<Step>> run() {
     for (int i = 0; i < count(); ++i) {
       if (trunk_[at(i)] && !chains_.covers(i)) fuse(i);
+    }
+    for (int i = 0; i < count(); ++i) {
+      if (trunk_[at(i)] && is_product(node(i))) fuse_norm(i);
     }
     for (int i = 0; i < count(); ++i) {
       if (trunk_[at(i)]) emit(i);
@@ -124,6 +130,24 @@ class Lowering {
     if (!plain || up.shape[2] != 2 * from[2] || up.shape[3] != 2 * from[3]) return;
     doubled_.insert(i);
     same_as_[at(doubled)] = up.inputs[0];
+  }
+
+  /// How the input of product i becomes bytes, null if it stays as it is.
+  const LayerCalibration* calibration(int i) const {
+    return int8_ == nullptr ? nullptr : int8_->find(node(i).name);
+  }
+
+  /// A GroupNorm whose result only the int8 product i reads stores it as bytes.
+  void fuse_norm(int i) {
+    const auto joined = together_.find(i);
+    if (joined != together_.end() && node(joined->second).inputs[0] != i) return;  // the first speaks for all
+    if (calibration(i) == nullptr || doubled_.count(i) != 0) return;
+    int from = node(i).inputs[0], readers = joined == together_.end() ? 1 : 3;
+    for (; is_view(node(from)); from = node(from).inputs[0], readers = 1) {
+      if (uses_[at(from)] != readers) return;
+    }
+    const bool norm = node(from).op == Op::group_norm || node(from).op == Op::group_norm_modulated;
+    if (norm && uses_[at(from)] == readers) stores_for_[from] = i;
   }
 
   static bool bias_of(const Node& n) { return n.op != Op::linear || std::get<nn::Linear>(n.attributes).bias; }
@@ -234,19 +258,50 @@ class Lowering {
     return s;
   }
 
+  /// The product of q, k and v, or of this node alone.
+  ProductSpec whole_product(int i) const {
+    ProductSpec product = product_spec(node(i));
+    const auto joined = together_.find(i);
+    if (joined == together_.end()) return product;
+    product.names.clear();
+    for (int input : node(joined->second).inputs) product.names.push_back(node(input).name);
+    product.out *= static_cast<int64_t>(product.names.size());
+    return product;
+  }
+
+  /// The buffer of bytes that int8 product i reads: its GroupNorm's, or of a step made here.
+  int bytes_for(int i, const ProductSpec& product) {
+    const auto stored = bytes_.find(i);
+    if (stored != bytes_.end()) return stored->second;
+    const int src = buffer(node(i).inputs[0]), dst = buffers_.add(framed_bytes(product));
+    const ByteTarget target(*calibration(i), row_of(product), frame_of(product));
+    add(std::make_unique<QuantiseStep>(target, product.h * product.w / target.w, product.in, src, dst));
+    return dst;
+  }
+
+  void emit_doubled(int i) {
+    const Node& n = node(i);
+    const int small = buffer(n.inputs[0]);
+    const UpsampledSpec spec{n.name, channels(node(n.inputs[0])), n.shape[2] / 2, n.shape[3] / 2, n.shape[1]};
+    if (const LayerCalibration* int8 = calibration(i)) {
+      add(std::make_unique<Int8UpsampledStep>(spec, *int8, small, new_buffer(i)));
+    } else {
+      add(std::make_unique<UpsampledStep>(spec, small, new_buffer(i)));
+    }
+  }
+
   void emit_product(int i) {
     const Node& n = node(i);
-    if (doubled_.count(i) != 0) {
-      const int small = buffer(n.inputs[0]);
-      add(std::make_unique<UpsampledStep>(
-          UpsampledSpec{n.name, channels(node(n.inputs[0])), n.shape[2] / 2, n.shape[3] / 2, n.shape[1]},
-          small, new_buffer(i)));
+    if (doubled_.count(i) != 0) return emit_doubled(i);
+    const auto residual = residual_.find(i);
+    const int added = residual == residual_.end() ? -1 : buffer(residual->second);
+    const ProductSpec product = product_spec(n);
+    if (const LayerCalibration* int8 = calibration(i)) {
+      const int bytes = bytes_for(i, product);
+      add(std::make_unique<Int8ProductStep>(product, *int8, bytes, new_buffer(i), added));
       return;
     }
-    const auto residual = residual_.find(i);
-    const int src = buffer(node(i).inputs[0]),
-              added = residual == residual_.end() ? -1 : buffer(residual->second);
-    const ProductSpec product = product_spec(node(i));
+    const int src = buffer(n.inputs[0]);
     const WinogradSpec winograd{n.name, product.in, product.out, product.h, product.w};
     const bool square = n.op == Op::conv2d && product.kernel == 3 && product.stride == 1 &&
                         product.pad_before == 1 && product.pad_after == 1 && product.bias;
@@ -316,7 +371,15 @@ class Lowering {
     const auto row = added_row_.find(i);
     if (row != added_row_.end()) s.added_row = row->second;
     const int src = buffer(n.inputs[0]);
-    add(std::make_unique<NormStep>(std::move(s), src, new_buffer(i)));
+    const auto product = stores_for_.find(i);
+    if (product == stores_for_.end()) {
+      add(std::make_unique<NormStep>(std::move(s), src, new_buffer(i)));
+      return;
+    }
+    const ProductSpec reader = product_spec(node(product->second));
+    s.bytes = ByteTarget(*calibration(product->second), row_of(reader), frame_of(reader));
+    const int bytes = bytes_[product->second] = buffers_.add(framed_bytes(reader));
+    add(std::make_unique<NormStep>(std::move(s), src, bytes));
   }
 
   void emit_attention(int i) {
@@ -329,12 +392,14 @@ class Lowering {
     s.channels = q.shape[2];
     s.out_channels = v.shape[2];
     if (together_.count(n.inputs[0]) != 0) {
-      ProductSpec product = product_spec(q);
-      product.out = 3 * q.shape[2];
-      product.names = {q.name, k.name, v.name};
-      const int src = buffer(q.inputs[0]);
+      const ProductSpec product = whole_product(n.inputs[0]);
       const int joined = buffers_.add(hw(q) * product.out * size_of(type_));
-      add(std::make_unique<ProductStep>(product, src, joined, -1));
+      if (const LayerCalibration* int8 = calibration(n.inputs[0])) {
+        const int bytes = bytes_for(n.inputs[0], product);
+        add(std::make_unique<Int8ProductStep>(product, *int8, bytes, joined, -1));
+      } else {
+        add(std::make_unique<ProductStep>(product, buffer(q.inputs[0]), joined, -1));
+      }
       s.q = {joined, 0, product.out};
       s.k = {joined, q.shape[2], product.out};
       s.v = {joined, 2 * q.shape[2], product.out};
@@ -375,6 +440,7 @@ class Lowering {
   StreamChains chains_;
   const Conditioning& conditioning_;
   Type type_;
+  const Calibration* int8_;
   Buffers& buffers_;
   std::vector<bool> trunk_;
   std::vector<int> uses_;
@@ -383,6 +449,8 @@ class Lowering {
   std::map<int, int64_t> added_row_;  // group_norm -> row added before it
   std::map<int, int> together_;       // linear -> the attention that it is computed for, in one product
   std::set<int> doubled_;             // convolutions of a picture that is doubled first
+  std::map<int, int> stores_for_;     // group_norm -> the int8 product that it stores bytes for
+  std::map<int, int> bytes_;          // int8 product -> the buffer of bytes stored for it
   std::vector<int> buffer_;           // by node
   std::vector<std::unique_ptr<Step>> steps_;
 };

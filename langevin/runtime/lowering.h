@@ -4,12 +4,14 @@
 //   norm(x + row)               GroupNorm adds the row itself
 //   q, k, v of one input        one product with the three weights side by side
 //   conv(upsample(x))           four small convolutions (upsampled_step.h)
+//   products calibrated for int8   read bytes, which the GroupNorm before them stores (int8_step.h)
 //   to_tokens, from_tokens      nothing: in channels-last memory both are the same bytes
 #pragma once
 
 #include <memory>
 #include <vector>
 
+#include "langevin/model/calibration.h"
 #include "langevin/runtime/conditioning.h"
 #include "langevin/runtime/graph.h"
 #include "langevin/runtime/step.h"
@@ -17,8 +19,9 @@
 namespace langevin::runtime {
 
 struct LoweringOptions {
-  Type type = Type::fp32;  // of values
-  bool stream = false;     // chains of products become streamed steps (stream_chains.h)
+  Type type = Type::fp32;             // of values
+  bool stream = false;                // chains of products become streamed steps (stream_chains.h)
+  const Calibration* int8 = nullptr;  // says which products read bytes; null: none
 };
 
 /// Steps for `graph` in order, their buffers declared in `buffers`. Error: an operator that the runtime

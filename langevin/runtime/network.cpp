@@ -55,9 +55,13 @@ int resolve_threads(int64_t threads) {
 RuntimeNetwork::RuntimeNetwork(nn::NetworkConfig config, Weights weights, Type type, int threads)
     : config_(std::move(config)), weights_(std::move(weights)), type_(type), threads_(threads) {
   check(threads >= 1, "RuntimeNetwork", "needs at least one thread, got {}", threads);
-  if (type == Type::int8 && std::holds_alternative<nn::UNet2DConfig>(config_))
-    fail_usage("--precision int8 is not there for networks of pictures; use fp32 or bf16");
   conditioning_ = std::make_unique<Conditioning>(record(config_, nn::input_shape(config_, 1)), weights_);
+}
+
+void RuntimeNetwork::use(Calibration int8) {
+  check(type_ == Type::int8, "RuntimeNetwork", "computes in {}: it takes no calibration", to_string(type_));
+  int8_ = std::move(int8);
+  plans_.clear();
 }
 
 Plan& RuntimeNetwork::plan(const Shape& shape) {
@@ -72,8 +76,9 @@ Plan& RuntimeNetwork::plan(const Shape& shape) {
   while (plans_.size() >= kPlans) plans_.pop_back();
   auto made = with_own_errors(type_, [&] {
     const Graph graph = record(config_, shape);
-    return std::make_unique<Plan>(graph, type_, *conditioning_, weights_,
-                                  suits_streaming(graph, type_) ? streams() : nullptr);
+    const PlanShares shared{*conditioning_, weights_, suits_streaming(graph, type_) ? streams() : nullptr,
+                            type_ == Type::int8 ? &int8_ : nullptr};
+    return std::make_unique<Plan>(graph, type_, shared);
   });
   plans_.push_front({shape, std::move(made)});
   return *plans_.front().plan;

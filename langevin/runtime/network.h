@@ -49,6 +49,11 @@ class RuntimeNetwork {
   HostArrayF operator()(const HostArrayF& x, const std::vector<double>& t, const std::vector<int64_t>& labels,
                         const std::optional<HostArrayF>& global_cond = std::nullopt);
 
+  /// Of type int8: what its products read, from now on; those it does not speak of are computed in fp32.
+  void use(Calibration int8);
+  Weights& weights() { return weights_; }
+  const nn::NetworkConfig& config() const { return config_; }
+
   /// The plan for inputs of `shape`, made if it is new.
   Plan& plan(const Shape& shape);
   Type type() const { return type_; }
@@ -70,6 +75,7 @@ class RuntimeNetwork {
   std::unique_ptr<Team> team_;  // made when a plan first streams
   StreamWeights streamed_;
   std::optional<StreamContext> streams_;
+  Calibration int8_;
   std::list<Entry> plans_;  // newest use first
 };
 

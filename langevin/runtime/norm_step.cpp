@@ -42,7 +42,13 @@ void NormStep::run(const Call& call, const dnnl::stream&) {
     using T = decltype(value);
     GroupNormForward<T> arrays;
     arrays.x = reinterpret_cast<const T*>(x_.at(call.first));
-    arrays.y = reinterpret_cast<T*>(y_.at(call.first));
+    BytePicture bytes;
+    if (spec_.bytes) {
+      bytes = spec_.bytes->picture(y_.at(call.first));
+      arrays.bytes = &bytes;
+    } else {
+      arrays.y = reinterpret_cast<T*>(y_.at(call.first));
+    }
     arrays.gamma = gamma_;
     arrays.beta = beta_;
     arrays.workspace = workspace_.base;

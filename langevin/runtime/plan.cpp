@@ -14,20 +14,19 @@ constexpr int64_t kCachedBytes = 1 << 20;  // of one activation, a core: with it
 
 }  // namespace
 
-Plan::Plan(const Graph& graph, Type type, Conditioning& conditioning, Weights& weights,
-           StreamContext* streams)
-    : type_(streams != nullptr ? Type::fp32 : values_type(type)),
-      conditioning_(conditioning),
+Plan::Plan(const Graph& graph, Type type, const PlanShares& shared)
+    : type_(shared.streams != nullptr ? Type::fp32 : values_type(type)),
+      conditioning_(shared.conditioning),
       batch_(graph.nodes[static_cast<size_t>(graph.image)].shape.at(0)),
       threads_(max_threads()),
-      streams_(streams),
+      streams_(shared.streams),
       output_shape_(graph.nodes[static_cast<size_t>(graph.output)].shape),
       engine_(dnnl::engine::kind::cpu, 0),
       stream_(engine_) {
-  steps_ = lower(graph, conditioning, {type_, streams != nullptr}, buffers_);
+  steps_ = lower(graph, shared.conditioning, {type_, streams_ != nullptr, shared.int8}, buffers_);
   choose_chunks(graph);
   share_memory();
-  Workshop workshop{engine_, weights, buffers_, type_, type, streams};
+  Workshop workshop{engine_, shared.weights, buffers_, type_, type, streams_};
   for (auto& step : steps_) step->prepare(workshop);
   if (streams_ != nullptr) streams_->weights.pack(streams_->team);
   for (size_t i = 0; i < steps_.size(); ++i) {
@@ -127,7 +126,11 @@ void Plan::run(const Inputs& inputs, float* output) {
   if (streams_ != nullptr) return run_streamed(call);
   for (const Segment& segment : segments_) {
     for (call.first = 0; call.first < batch_; call.first += segment.chunk) {
-      for (int i = segment.begin; i < segment.end; ++i) steps_[static_cast<size_t>(i)]->run(call, stream_);
+      for (int i = segment.begin; i < segment.end; ++i) {
+        Step& step = *steps_[static_cast<size_t>(i)];
+        if (watch_ && !step.input.products.empty()) watch_(step, call);
+        step.run(call, stream_);
+      }
     }
   }
   stream_.wait();

@@ -2,9 +2,11 @@
 // packed.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <vector>
 
+#include "langevin/model/calibration.h"
 #include "langevin/runtime/conditioning.h"
 #include "langevin/runtime/step.h"
 
@@ -18,16 +20,28 @@ struct Inputs {
   const float* global_cond = nullptr;  // (N,D); null: the network takes none
 };
 
+/// What the plans of an engine share; it must outlive them, except for `int8`, which is only read while a
+/// plan is made.
+struct PlanShares {
+  Conditioning& conditioning;
+  Weights& weights;
+  StreamContext* streams = nullptr;   // null: weights are not streamed
+  const Calibration* int8 = nullptr;  // which products read bytes; null: none
+};
+
 class Plan {
  public:
-  /// `graph` is recorded for the batch. `weights`, `conditioning` and `streams` (null: weights are not
-  /// streamed) are shared by an engine's plans and must outlive them. The number of threads is OpenMP's at
-  /// this moment, and must be the same whenever it runs.
-  Plan(const Graph& graph, Type type, Conditioning& conditioning, Weights& weights, StreamContext* streams);
+  /// `graph` is recorded for the batch. The number of threads is OpenMP's at this moment, and must be the
+  /// same whenever it runs.
+  Plan(const Graph& graph, Type type, const PlanShares& shared);
 
   /// image -> output; t and labels (or empty) one a sample. Allocates nothing but what oneDNN needs to pass
   /// arguments, and rows of a timestep that is new.
   void run(const Inputs& inputs, float* output);
+
+  /// From now on `watch` (empty: nobody) is called before every step that computes a product.
+  using Watch = std::function<void(const Step& product, const Call& call)>;
+  void watch(Watch watch) { watch_ = std::move(watch); }
 
   const Shape& output_shape() const { return output_shape_; }
   const std::vector<std::unique_ptr<Step>>& steps() const { return steps_; }
@@ -58,6 +72,7 @@ class Plan {
     std::vector<int> units;
   };
   std::vector<Region> regions_;
+  Watch watch_;
   std::vector<float> rows_;  // (N, width)
 };
 

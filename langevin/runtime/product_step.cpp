@@ -12,13 +12,15 @@ int64_t part_out(const ProductSpec& s) { return s.out / static_cast<int64_t>(s.n
 
 }  // namespace
 
+std::string product_name(const ProductSpec& s) {
+  const std::string op = s.sequence ? "conv1d " : s.kernel == 1 && s.w == 1 ? "linear " : "conv2d ";
+  return op + s.names.front() + (s.names.size() > 1 ? " and beside it" : "");
+}
+
 ProductStep::ProductStep(ProductSpec spec, int src, int dst, int residual)
     : spec_(std::move(spec)), src_(src), dst_(dst), residual_(residual) {
-  name = (spec_.sequence                      ? "conv1d "
-          : spec_.kernel == 1 && spec_.w == 1 ? "linear "
-                                              : "conv2d ") +
-         spec_.names.front();
-  if (spec_.names.size() > 1) name += " and beside it";
+  name = product_name(spec_);
+  input = {spec_.names, src, spec_.h * spec_.w, spec_.in};
   positions = std::max(spec_.h * spec_.w, spec_.oh * spec_.ow);
   reads = {src};
   if (residual >= 0) reads.push_back(residual);

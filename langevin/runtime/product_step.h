@@ -21,6 +21,9 @@ struct ProductSpec {
   int64_t kernel_w() const { return sequence ? 1 : kernel; }
 };
 
+/// "conv2d down_blocks.0.resnets.0.conv1"
+std::string product_name(const ProductSpec& spec);
+
 class ProductStep final : public Step {
  public:
   /// dst = product(src) + residual; residual -1: nothing is added.

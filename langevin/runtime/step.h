@@ -54,6 +54,13 @@ struct Call {
   const float* row(int64_t offset) const { return rows + first * row_stride + offset; }
 };
 
+/// What a product reads, for those who look on: (chunk, positions, channels) values in a buffer.
+struct ProductInput {
+  std::vector<std::string> products;  // the operators, q, k and v being one product; empty: it is none
+  int buffer = -1;
+  int64_t positions = 0, channels = 0;
+};
+
 class Step {
  public:
   Step() = default;
@@ -65,6 +72,7 @@ class Step {
   std::string name;
   /// oneDNN's implementation, "" for our own kernels.
   std::string implementation;
+  ProductInput input;
   std::vector<int> reads, writes;  // buffers; writes includes scratch once prepared
   int64_t positions = 1;           // the larger of its input's and output's H*W
   int64_t chunk = 1;               // samples a run

@@ -14,7 +14,9 @@ using dnnl::memory;
 /// (0, 1 + 2), odd ones (own, right) as (0 + 1, 2).
 int64_t merged_tap(int64_t parity, int64_t tap) { return parity == 0 ? (tap + 1) / 2 : tap / 2; }
 
-std::vector<float> merged_weights(std::span<const float> w, int64_t maps, int64_t row, int64_t column) {
+}  // namespace
+
+std::vector<float> parity_weights(std::span<const float> w, int64_t maps, int64_t row, int64_t column) {
   std::vector<float> out(static_cast<size_t>(maps * 4), 0.0F);
   for (int64_t m = 0; m < maps; ++m) {
     for (int64_t i = 0; i < 9; ++i) {
@@ -25,11 +27,10 @@ std::vector<float> merged_weights(std::span<const float> w, int64_t maps, int64_
   return out;
 }
 
-}  // namespace
-
 UpsampledStep::UpsampledStep(UpsampledSpec spec, int src, int dst)
     : spec_(std::move(spec)), src_(src), dst_(dst) {
   name = "conv2d " + spec_.name + " of the doubled picture";
+  input = {{spec_.name}, src, spec_.h * spec_.w, spec_.in};
   positions = 4 * spec_.h * spec_.w;
   reads = {src};
   writes = {dst};
@@ -51,7 +52,7 @@ void UpsampledStep::prepare_parity(Workshop& workshop, int64_t row, int64_t colu
   p.prepared.set(dnnl::convolution_forward(p.chosen));
   const memory::desc plain({s.out, s.in, 2, 2}, memory::data_type::f32, tag::oihw);
   const auto fill = [&](std::vector<float>& scratch) {
-    scratch = merged_weights(workshop.weights.floats(s.name + ".weight", s.out * s.in * 9), s.out * s.in, row,
+    scratch = parity_weights(workshop.weights.floats(s.name + ".weight", s.out * s.in * 9), s.out * s.in, row,
                              column);
     return static_cast<const float*>(scratch.data());
   };

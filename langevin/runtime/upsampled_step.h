@@ -15,6 +15,9 @@ struct UpsampledSpec {
   int64_t out = 0;
 };
 
+/// The 2x2 weights of the parity (row, column) of `maps` 3x3 kernels.
+std::vector<float> parity_weights(std::span<const float> w, int64_t maps, int64_t row, int64_t column);
+
 class UpsampledStep final : public Step {
  public:
   UpsampledStep(UpsampledSpec spec, int src, int dst);

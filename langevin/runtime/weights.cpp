@@ -41,4 +41,10 @@ dnnl::memory Weights::packed(const std::string& key, const dnnl::memory::desc& p
   return to;
 }
 
+const std::vector<float>& Weights::derived(const std::string& key,
+                                           const std::function<std::vector<float>()>& make) {
+  const auto found = derived_.find(key);
+  return found != derived_.end() ? found->second : derived_.emplace(key, make()).first->second;
+}
+
 }  // namespace langevin::runtime

@@ -30,12 +30,16 @@ class Weights {
                       const dnnl::memory::desc& wanted, const dnnl::engine& engine,
                       const std::function<const float*(std::vector<float>& scratch)>& fill);
 
+  /// Small values that `key` names, made by `make` the first time that they are asked for.
+  const std::vector<float>& derived(const std::string& key, const std::function<std::vector<float>()>& make);
+
   int64_t packed_bytes() const { return packed_bytes_; }
 
  private:
   const TensorSet* tensors_ = nullptr;
   std::map<std::string, HostArrayF> converted_;  // what the file holds in another type, or not aligned
   std::map<std::string, std::vector<std::pair<dnnl::memory::desc, dnnl::memory>>> packed_;
+  std::map<std::string, std::vector<float>> derived_;
   Pages pages_;  // of what is packed
   int64_t packed_bytes_ = 0;
 };

@@ -30,6 +30,7 @@ bool suits_winograd(const WinogradSpec& s, int64_t samples, Type type) {
 WinogradStep::WinogradStep(WinogradSpec spec, int src, int dst, int residual)
     : spec_(std::move(spec)), src_(src), dst_(dst), residual_(residual) {
   name = "conv2d " + spec_.name;
+  input = {{spec_.name}, src, spec_.h * spec_.w, spec_.in};
   positions = spec_.h * spec_.w;
   reads = {src};
   if (residual >= 0) reads.push_back(residual);

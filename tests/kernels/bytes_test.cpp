@@ -16,7 +16,7 @@ using test::with_threads;
 
 /// Gains and zeros of every channel, and room for a picture that starts out as rubbish.
 struct Target {
-  Target(int64_t n, int64_t h, int64_t w, int64_t c, int64_t before, int64_t after)
+  Target(int64_t n, int64_t h, int64_t w, int64_t c, Frame frame)
       : gain(static_cast<size_t>(c)), offset(gain.size()), zero(gain.size()) {
     RandomStream random(NoiseKey{3, static_cast<uint64_t>(c), Purpose::test, 0});
     for (size_t i = 0; i < gain.size(); ++i) {
@@ -24,8 +24,8 @@ struct Target {
       offset[i] = static_cast<float>(zero[i]);
       gain[i] = 5.0F + static_cast<float>(random.below(100));
     }
-    picture = {nullptr, w, before, after, gain.data(), offset.data(), zero.data()};
-    bytes.assign(static_cast<size_t>(n * picture.framed(h) * picture.framed(w) * c), 0xA5);
+    picture = {nullptr, w, frame, gain.data(), offset.data(), zero.data()};
+    bytes.assign(static_cast<size_t>(n * frame.height(h) * frame.width(w) * c), 0xA5);
     picture.y = bytes.data();
   }
   std::vector<float> gain, offset;
@@ -34,11 +34,17 @@ struct Target {
 };
 
 struct Size {
-  int64_t n, h, w, c, before, after;
+  int64_t n, h, w, c;
+  Frame frame;
 };
-const std::vector<Size> kSizes = {{1, 1, 1, 1, 0, 0},   {2, 3, 5, 7, 1, 1},  {1, 4, 4, 256, 1, 1},
-                                  {3, 9, 17, 48, 0, 1}, {2, 8, 8, 64, 1, 0}, {1, 32, 32, 96, 1, 1},
-                                  {2, 1, 40, 32, 0, 0}, {1, 70, 3, 24, 2, 3}};
+const std::vector<Size> kSizes = {{1, 1, 1, 1, {}},
+                                  {2, 3, 5, 7, {1, 1, 1, 1}},
+                                  {1, 4, 4, 256, {1, 1, 1, 1}},
+                                  {3, 9, 17, 48, {0, 1, 0, 1}},
+                                  {2, 8, 8, 64, {1, 0, 0, 1}},
+                                  {1, 32, 32, 96, {1, 1, 1, 1}},
+                                  {2, 1, 40, 32, {}},
+                                  {1, 70, 3, 24, {2, 3, 0, 1}}};
 
 /// Equal, but where rounding to fp32 moved a value across a tie.
 void expect_bytes(const std::vector<uint8_t>& got, const std::vector<uint8_t>& want, double share,
@@ -56,12 +62,12 @@ template <class T>
 void quantise_like_reference() {
   for (const Size& s : kSizes) {
     const auto x = normals<T>(s.n * s.h * s.w * s.c, 5, 0.5F, 2);
-    Target want(s.n, s.h, s.w, s.c, s.before, s.after);
+    Target want(s.n, s.h, s.w, s.c, s.frame);
     reference::quantise(Quantise<T>{x.data(), s.n, s.h, s.c, want.picture});
     each_target([&](const std::string& target) {
       for (int threads : {1, 3}) {
         with_threads(threads, [&] {
-          Target got(s.n, s.h, s.w, s.c, s.before, s.after);
+          Target got(s.n, s.h, s.w, s.c, s.frame);
           quantise(Quantise<T>{x.data(), s.n, s.h, s.c, got.picture});
           expect_bytes(got.bytes, want.bytes, 1e-3,
                        fmt::format("{} {}x{}x{}x{}", target, s.n, s.h, s.w, s.c));
@@ -84,7 +90,7 @@ TEST(Quantise, WhatIsTooLargeSaturatesAndTiesGoToEven) {
   each_target([&](const std::string& target) {
     std::vector<uint8_t> y(x.size());
     quantise(Quantise<float>{
-        x.data(), 1, 1, 1, {y.data(), static_cast<int64_t>(x.size()), 0, 0, &gain, &offset, &zero}});
+        x.data(), 1, 1, 1, {y.data(), static_cast<int64_t>(x.size()), {}, &gain, &offset, &zero}});
     EXPECT_EQ(y, want) << target;
   });
 }
@@ -101,13 +107,13 @@ void group_norm_like_reference(Activation activation) {
     arrays.gamma = gamma.data();
     arrays.added = added.data();
     arrays.added_stride = s.c;
-    Target want(s.n, s.h, s.w, s.c, s.before, s.after);
+    Target want(s.n, s.h, s.w, s.c, s.frame);
     arrays.bytes = &want.picture;
     reference::group_norm_silu(shape, arrays);
     each_target([&](const std::string& target) {
       for (int threads : {1, 3}) {
         with_threads(threads, [&] {
-          Target got(s.n, s.h, s.w, s.c, s.before, s.after);
+          Target got(s.n, s.h, s.w, s.c, s.frame);
           GroupNormForward<T> fast = arrays;
           fast.bytes = &got.picture;
           group_norm_silu(shape, fast);
@@ -126,7 +132,7 @@ TEST(GroupNormBytes, WithoutActivationLikeReference) { group_norm_like_reference
 
 TEST(GroupNormBytes, PositionsThatAreNoRowsAreRefused) {
   const std::vector<float> x(30, 1.0F);
-  Target target(1, 3, 10, 1, 0, 0);
+  Target target(1, 3, 10, 1, {});
   target.picture.w = 7;
   GroupNormForward<float> arrays;
   arrays.x = x.data();
