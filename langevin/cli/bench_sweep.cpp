@@ -121,12 +121,12 @@ nlohmann::json bench_sweep(const BenchRequest& request, Console& console, const 
   const runtime::ThreadLimit limit(threads);
   console.info("measuring the machine's convolution rate");
   const Roofline roofline = measure_roofline(threads);
-  const runtime::Type type =
-      runtime::type_from_name(request.precision == "auto" ? "fp32" : request.precision);
-  const double ceiling = type == runtime::Type::bf16 ? roofline.conv_bf16 : roofline.conv_fp32;
+  const auto all = cases();
+  const std::string asked = request.precision == "bf16" ? "bf16" : "fp32";
+  const runtime::Type type = runtime::fitting_type(asked, all.front().config);
+  const double ceiling = asked == "bf16" ? roofline.conv_bf16 : roofline.conv_fp32;
   const bool training = has_torch_wing();
   nlohmann::json rows = nlohmann::json::array(), lowest;
-  const auto all = cases();
   Progress progress(console, "sweep", "networks", static_cast<int64_t>(all.size()));
   for (const Case& c : all) {
     const nn::CostInterpreter cost = nn::cost_of(c.config);
@@ -156,8 +156,8 @@ nlohmann::json bench_sweep(const BenchRequest& request, Console& console, const 
     progress.update(static_cast<int64_t>(rows.size()), static_cast<int64_t>(rows.size()));
   }
   progress.finish();
-  return {{"what", "sweep"},  {"precision", runtime::to_string(type)}, {"threads", threads}, {"rows", rows},
-          {"lowest", lowest}, {"roofline", to_json(roofline)}};
+  return {{"what", "sweep"}, {"precision", asked}, {"threads", threads},
+          {"rows", rows},    {"lowest", lowest},   {"roofline", to_json(roofline)}};
 }
 
 std::string sweep_table(const nlohmann::json& result) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "langevin/kernels/processor.h"
 #include "langevin/model/recipe.h"
 #include "langevin/model/sampling.h"
 #include "langevin/nn/cost.h"
@@ -62,15 +63,11 @@ double relative_error(const HostArrayF& got, const HostArrayF& want) {
   return std::sqrt(difference / size);
 }
 
-double ceiling_of(runtime::Type type, const Roofline& roofline) {
-  return type == runtime::Type::int8   ? roofline.conv_int8
-         : type == runtime::Type::bf16 ? roofline.conv_bf16
-                                       : roofline.conv_fp32;
-}
-
-runtime::Type chosen_type(const std::string& precision, const Roofline& roofline) {
-  if (precision != "auto") return runtime::type_from_name(precision);
-  return roofline.conv_bf16 > 1.25 * roofline.conv_fp32 ? runtime::Type::bf16 : runtime::Type::fp32;
+/// The limit of what was asked for, whatever it is computed in.
+double ceiling_of(const std::string& precision, const Roofline& roofline) {
+  return precision == "int8"   ? roofline.conv_int8
+         : precision == "bf16" ? roofline.conv_bf16
+                               : roofline.conv_fp32;
 }
 
 }  // namespace
@@ -85,7 +82,10 @@ nlohmann::json bench_runtime(const SampleBench& request, Console& console, const
   const Roofline roofline = measure_roofline(threads);
 
   const nn::CostInterpreter cost = nn::cost_of(config);
-  const runtime::Type type = chosen_type(request.precision, roofline);
+  const std::string asked = request.precision != "auto" ? request.precision
+                            : has_fast_bf16()           ? "bf16"
+                                                        : "fp32";
+  const runtime::Type type = runtime::fitting_type(asked, config);
   runtime::RuntimeNetwork network(config, runtime::random_weights(cost), type, threads);
   const Shape shape = nn::input_shape(config, request.batch);
   const HostArrayF x = initial_noise(HostArrayF(shape), 0, 0);
@@ -123,13 +123,14 @@ nlohmann::json bench_runtime(const SampleBench& request, Console& console, const
   });
 
   const double median = runs[runs.size() / 2], images = static_cast<double>(request.batch) / median;
-  const double a_call = cost.flops() * 1e-9, ceiling = ceiling_of(type, roofline);
+  const double a_call = cost.flops() * 1e-9, ceiling = ceiling_of(asked, roofline);
   const double gflops = images * static_cast<double>(request.steps) * a_call;
   const double forward = static_cast<double>(request.batch) * a_call / calls[calls.size() / 2];
   return {{"what", "sample"},
           {"backend", "runtime"},
           {"preset", request.preset},
-          {"precision", runtime::to_string(type)},
+          {"precision", asked},
+          {"computed_in", runtime::to_string(type)},
           {"device", "cpu"},
           {"threads", threads},
           {"relative_error_to_fp32", error},

@@ -12,7 +12,7 @@ namespace langevin {
 
 struct SampleBench {
   std::string preset = "ddpm-cifar10";
-  std::string precision = "auto";  // auto: the one whose convolutions are faster by a quarter, else fp32
+  std::string precision = "auto";  // auto: bf16 where the processor multiplies it fast, else fp32
   int64_t batch = 16;
   int64_t size = 0;  // height and width; 0: the preset's, or 32
   int64_t channels = 3;

@@ -11,8 +11,10 @@ class RuntimeEngine final : public Engine {
   RuntimeEngine(ModelFile model, const EngineOptions& options)
       : model_(std::move(model)),
         schedule_(model_.spec.schedule),
+        asked_(options.precision),
         network_(model_.spec.network, runtime::Weights(model_.weights),
-                 runtime::type_from_name(options.precision), runtime::resolve_threads(options.threads)) {
+                 runtime::fitting_type(options.precision, model_.spec.network),
+                 runtime::resolve_threads(options.threads)) {
     check(options.device != "cuda", "runtime", "computes on the CPU; use --backend torch for a GPU");
     if (network_.type() == runtime::Type::int8) use_calibration();
   }
@@ -20,8 +22,9 @@ class RuntimeEngine final : public Engine {
   const ModelSpec& spec() const override { return model_.spec; }
 
   std::string name() const override {
-    return fmt::format("runtime (cpu, {}, {} threads)", runtime::to_string(network_.type()),
-                       network_.threads());
+    const std::string type = runtime::to_string(network_.type());
+    const std::string precision = asked_ == type ? type : type + ", faster here than " + asked_;
+    return fmt::format("runtime (cpu, {}, {} threads)", precision, network_.threads());
   }
 
   HostArrayF forward(const HostArrayF& x, const std::vector<double>& t,
@@ -52,6 +55,7 @@ class RuntimeEngine final : public Engine {
 
   ModelFile model_;  // before the network, which reads weights from its mapped file
   Schedule schedule_;
+  std::string asked_;  // precision
   runtime::RuntimeNetwork network_;
 };
 

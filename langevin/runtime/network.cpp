@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "langevin/core/names.h"
+#include "langevin/kernels/processor.h"
 #include "langevin/kernels/threads.h"
 #include "langevin/runtime/recorder.h"
 #include "langevin/runtime/stream_chains.h"
@@ -31,6 +32,12 @@ Type type_from_name(const std::string& name) {
   if (name == "bf16") return Type::bf16;
   if (name == "int8") return Type::int8;
   fail_usage("{}", unknown_name("precision", name, {"fp32", "bf16", "int8"}));
+}
+
+Type fitting_type(const std::string& precision, const nn::NetworkConfig& network) {
+  const Type asked = type_from_name(precision);
+  const bool pictures = nn::input_shape(network, 1).size() == 4;
+  return asked == Type::bf16 && pictures && !has_fast_bf16() ? Type::fp32 : asked;
 }
 
 std::string to_string(Type type) {

@@ -17,6 +17,10 @@ namespace langevin::runtime {
 /// "fp32" | "bf16" | "int8"; UsageError otherwise.
 Type type_from_name(const std::string& name);
 std::string to_string(Type type);
+/// What a network computes in when `precision` is asked for. bf16 becomes fp32 for pictures where the
+/// processor multiplies bf16 no faster (kernels/processor.h): there fp32 is faster and rounds less. Sequences
+/// keep it, since what they wait for is reading their weights.
+Type fitting_type(const std::string& precision, const nn::NetworkConfig& network);
 
 /// "" where oneDNN has fast code for this processor, else one line that says what is missing.
 std::string slow_processor();
