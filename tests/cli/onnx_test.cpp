@@ -94,13 +94,15 @@ class OnnxRuntime : public CommandLine {
   }
 
   /// A model file and inputs with the weights and numbers of a golden network, its configuration changed.
-  void expect_same_golden(const std::string& name, const nlohmann::json& change) const {
+  void expect_same_golden(const std::string& name,
+                          const nlohmann::json& change = nlohmann::json::object()) const {
     nlohmann::json golden = nlohmann::json::parse(read((fs::path(LANGEVIN_GOLDEN) / name).string()));
     golden["network"].merge_patch(change);
     write(path("golden.json"), golden.dump());
     const GoldenNetwork network(path("golden.json"));
     ModelSpec spec;
     spec.network = network.config;
+    for (int64_t i = 0; i < nn::class_count(spec.network); ++i) spec.labels.push_back(std::to_string(i));
     std::vector<TensorOut> tensors;
     for (const auto& [key, values] : network.weights)
       tensors.push_back({key, DType::f32, values.shape(), std::as_bytes(values.data())});
@@ -131,7 +133,7 @@ class OnnxRuntime : public CommandLine {
   }
 };
 
-TEST_F(OnnxRuntime, PicturesAsForward) { expect_same_golden("unet2d_forward.json", {}); }
+TEST_F(OnnxRuntime, PicturesAsForward) { expect_same_golden("unet2d_forward.json"); }
 
 TEST_F(OnnxRuntime, OddPicturesScaleAndShiftAndPaddingAsForward) {
   expect_same_golden("unet2d_forward.json", {{"sample_size", {13, 10}},
@@ -141,7 +143,7 @@ TEST_F(OnnxRuntime, OddPicturesScaleAndShiftAndPaddingAsForward) {
                                              {"mid_block_scale_factor", 2.0}});
 }
 
-TEST_F(OnnxRuntime, SequencesAsForward) { expect_same_golden("unet1d_forward.json", {}); }
+TEST_F(OnnxRuntime, SequencesAsForward) { expect_same_golden("unet1d_forward.json"); }
 
 TEST_F(OnnxRuntime, SequencesWithBiasAloneAsForward) {
   expect_same_golden("unet1d_forward.json", {{"cond_predict_scale", false}});
