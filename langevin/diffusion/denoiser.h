@@ -24,6 +24,9 @@ struct Cond {
 template <class A>
 using Denoiser = std::function<Prediction<A>(const A& x_t, double t, const Cond<A>& cond)>;
 
+/// The amplitudes at a denoiser's t.
+using LevelFunction = std::function<Level(double t)>;
+
 /// A network's raw output, (B, ...) like x_t; t per sample (B values), an index of the schedule as a double.
 template <class A>
 using Network = std::function<A(const A& x_t, const std::vector<double>& t, const Cond<A>& cond)>;

@@ -1,7 +1,5 @@
 #include "langevin/diffusion/edm.h"
 
-#include "langevin/diffusion/time_draws.h"
-
 namespace langevin {
 
 EdmCoefs edm_coefs(double sigma, double sigma_data) {
@@ -14,12 +12,6 @@ EdmCoefs edm_coefs(double sigma, double sigma_data) {
 double edm_loss_weight(double sigma, double sigma_data) {
   const double out = edm_coefs(sigma, sigma_data).out;
   return 1 / (out * out);
-}
-
-double edm_sigma(uint64_t seed, uint64_t sample, double mean, double stddev) {
-  check(stddev > 0 && std::isfinite(mean), "edm_sigma",
-        "needs a finite mean and stddev above 0, got {} and {}", mean, stddev);
-  return std::exp(mean + stddev * time_normal(seed, sample));
 }
 
 }  // namespace langevin

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cmath>
-#include <cstdint>
 #include <utility>
 #include <vector>
 
@@ -26,17 +25,6 @@ EdmCoefs edm_coefs(double sigma, double sigma_data = 0.5);
 /// lambda(sigma) = (sigma^2 + sigma_data^2) / (sigma sigma_data)^2 on the squared error of x_0: every sigma
 /// weighs the same on F's output (eq. 8 and appendix B.6).
 double edm_loss_weight(double sigma, double sigma_data = 0.5);
-
-/// sigma of a training sample: log sigma ~ N(mean, stddev^2) (table 1); a pure function of the seed and of
-/// the place in the training stream.
-double edm_sigma(uint64_t seed, uint64_t sample, double mean = -1.2, double stddev = 1.2);
-
-/// What F should have said of x = x_0 + sigma eps: (x_0 - c_skip x) / c_out (eq. 8), sigma for the batch.
-template <Array A>
-A edm_target(const A& x0, const A& x, double sigma, double sigma_data = 0.5) {
-  const EdmCoefs c = edm_coefs(sigma, sigma_data);
-  return lincomb(1 / c.out, x0, -c.skip / c.out, x);
-}
 
 /// A network F behind eq. 7 as a denoiser on edm_path: its t is sigma, and F is told c_noise.
 template <Array A>

@@ -1,14 +1,13 @@
 // Flow matching on straight lines: Lipman et al. 2022, arXiv:2210.02747; Liu et al. 2022, arXiv:2209.03003;
 // Albergo & Vanden-Eijnden 2022, arXiv:2209.15571. The network learns the velocity of
 //   x_t = (1 - t) x_0 + t eps,   v = dx_t/dt = eps - x_0,   t in [0, 1], noise at 1.
-// The loss is the plain mean square error of v, times flow_loss_weight; t is drawn by time_draws.h.
+// The loss is the plain mean square error of v; t is drawn by time_draws.h.
 #pragma once
 
 #include <utility>
 #include <vector>
 
 #include "langevin/diffusion/denoiser.h"
-#include "langevin/diffusion/training.h"
 
 namespace langevin {
 
@@ -18,13 +17,6 @@ Level flow_level(const Coef& t);
 /// 1 for flow matching itself. With t drawn uniformly, a density pi(t) of draws is the same objective as the
 /// weight pi(t) (2403.03206, section 3.1); this is that of logit_normal_time, t in (0, 1).
 double flow_loss_weight(double t, double mean, double stddev);
-
-/// x_t and the velocity to learn, t one number for the batch or one per sample.
-template <Array A>
-TrainingPair<A> flow_pair(const A& x0, const Coef& t, const A& eps) {
-  const Level level = flow_level(t);
-  return {lincomb(level.alpha, x0, level.sigma, eps), lincomb(1.0, eps, -1.0, x0)};
-}
 
 /// A network of v as a denoiser on flow_path: x_0 = x_t - t v, eps = x_t + (1 - t) v. The network is told
 /// t times `time_scale` (1000 for networks made for timesteps).

@@ -31,9 +31,10 @@ using PointGrid = std::vector<PathPoint>;
 
 struct NoisePath {
   std::string name;
-  double t_max = 1;                                   // the noisiest level
-  double t_min = 0;                                   // the cleanest level a denoiser should be asked at
-  double t_end = 0;                                   // clean data
+  double t_max = 1;  // the noisiest level
+  double t_min = 0;  // the cleanest level a denoiser should be asked at
+  double t_end = 0;  // clean data; -1: times are those of a schedule
+  bool is_discrete() const { return t_end == -1; }
   std::function<PathPoint(double t)> at;              // t in [t_end, t_max], else Error
   std::function<PathPoint(double lambda)> at_lambda;  // the inverse of lambda(t), kept within the path
 };

@@ -31,13 +31,17 @@ std::vector<int64_t> uniform_timesteps(int64_t T, uint64_t seed, uint64_t first,
   return out;
 }
 
-int64_t stratified_timestep(int64_t T, uint64_t seed, uint64_t step, int64_t position, int64_t batch) {
-  check_T(T);
-  check(batch >= 1 && position >= 0 && position < batch, "stratified_timestep",
+double stratified_uniform(uint64_t seed, uint64_t step, int64_t position, int64_t batch) {
+  check(batch >= 1 && position >= 0 && position < batch, "stratified_uniform",
         "needs 0 <= position < batch, got {} of {}", position, batch);
   RandomStream stream({seed, step, Purpose::timestep, kStratifiedStream});
   const double u = stream.uniform() + static_cast<double>(position) / static_cast<double>(batch);
-  const double t = std::floor(static_cast<double>(T) * (u - std::floor(u)));
+  return std::max(u - std::floor(u), 0x1p-54);  // the sum may be a whole number
+}
+
+int64_t stratified_timestep(int64_t T, uint64_t seed, uint64_t step, int64_t position, int64_t batch) {
+  check_T(T);
+  const double t = std::floor(static_cast<double>(T) * stratified_uniform(seed, step, position, batch));
   return std::min(static_cast<int64_t>(t), T - 1);  // T times a number just below 1 may round to T
 }
 

@@ -25,7 +25,7 @@ Recipe small() {
   r.network.channels = {32, 64, 64};
   r.network.layers = 1;
   r.schedule.kind = "cosine";
-  r.timesteps = "stratified";
+  r.times.spread = "stratified";
   r.optimizer.lr = 1.5e-3;
   r.optimizer.decay = "cosine";
   r.optimizer.final_lr = 0.01;

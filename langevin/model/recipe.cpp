@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "langevin/diffusion/timesteps.h"
+#include "langevin/diffusion/training.h"
 
 namespace langevin {
 namespace {
@@ -40,6 +41,26 @@ void optimizer_fields(Schema& s, OptimizerRecipe& o) {
   s.field("optimizer.clip_norm", o.clip_norm, "largest norm of the gradient; 0 = no clipping", {0, 1e9});
 }
 
+void target_fields(Schema& s, Recipe& r) {
+  s.field("diffusion.target", r.target.kind,
+          "what the network is trained on: ddpm (keys schedule., loss., diffusion.prediction), edm or flow",
+          target_kinds());
+  add_fields(s, r.schedule, "schedule.");
+  s.field("diffusion.prediction", r.prediction, "what the network predicts (ddpm)", prediction_types());
+  s.field("diffusion.timesteps", r.times.spread, "how t is drawn: each alone, or a batch evenly",
+          timestep_draws());
+  s.field("edm.sigma_data", r.target.sigma_data,
+          "standard deviation of the data; 0 = measured at the start (arXiv:2206.00364)", {0, 1e6});
+  s.field("edm.sigma_min", r.target.sigma_min, "lowest noise that is sampled", {1e-9, 1e9});
+  s.field("edm.sigma_max", r.target.sigma_max, "highest noise that is sampled", {1e-9, 1e9});
+  s.field("edm.mean", r.times.edm_mean, "mean of log sigma in training", {-50, 50});
+  s.field("edm.stddev", r.times.edm_stddev, "its standard deviation, above 0", {0, 50});
+  s.field("flow.times", r.times.flow_times, "density of t in training (arXiv:2403.03206)", flow_densities());
+  s.field("flow.mean", r.times.flow_mean, "logit_normal: mean of log(t / (1 - t))", {-50, 50});
+  s.field("flow.stddev", r.times.flow_stddev, "logit_normal: its standard deviation, above 0", {0, 50});
+  s.field("flow.time_scale", r.target.time_scale, "the network is told t times this", {1e-6, 1e9});
+}
+
 void run_fields(Schema& s, Recipe& r) {
   s.field("train.batch", r.batch, "images a step (and per accumulated part)", {1, 65536});
   s.field("train.accumulation", r.accumulation, "batches whose gradients are summed before a step",
@@ -73,7 +94,8 @@ void run_fields(Schema& s, Recipe& r) {
   s.field("sample.minutes", r.sample_minutes,
           "minutes between sample grids; 0 = whenever the time trained has doubled", {0, 1e7});
   s.field("sample.count", r.sample_count, "pictures in a sample grid; 0 = none", {0, 1024});
-  s.field("sample.steps", r.sample_steps, "DDIM steps of the sample grids", {1, 1e6});
+  s.field("sample.steps", r.sample_steps,
+          "steps of the sample grids (DDIM; heun for edm, flow_euler for flow)", {1, 1e6});
   s.field("sample.guidance", r.sample_guidance, "guidance of the sample grids, where there are classes",
           {0, 100});
 }
@@ -85,9 +107,7 @@ Schema recipe_schema(Recipe& r) {
   s.field("preset", r.preset, "preset that the values started from", preset_names());
   s.field("diffusion.classes", r.classes, "train a class-conditional model if the data has classes");
   network_fields(s, r.network);
-  add_fields(s, r.schedule, "schedule.");
-  s.field("diffusion.prediction", r.prediction, "what the network predicts", prediction_types());
-  s.field("diffusion.timesteps", r.timesteps, "how t is drawn", timestep_draws());
+  target_fields(s, r);
   s.field("diffusion.label_dropout", r.label_dropout,
           "share of samples trained without their class, for guidance; 0 = no null class", {0, 1});
   add_fields(s, r.loss, "loss.");
@@ -132,6 +152,12 @@ nn::NetworkConfig make_network(const Recipe& recipe, int64_t channels, int64_t h
   return nn::validated(c);
 }
 
+Target recipe_target(const Recipe& recipe) {
+  TargetConfig config = recipe.target;
+  if (config.sigma_data == 0) config.sigma_data = 1;  // not measured yet
+  return Target(config, recipe.schedule, prediction_type(recipe.prediction));
+}
+
 void check_recipe(const Recipe& r) {
   const auto stages = static_cast<int64_t>(r.network.channels.size());
   if (stages < 1 || stages > 8) fail_usage("network.channels: needs 1 to 8 stages, got {}", stages);
@@ -143,7 +169,7 @@ void check_recipe(const Recipe& r) {
   }
   if (r.optimizer.betas.size() != 2)
     fail_usage("optimizer.betas: needs two values, got {}", r.optimizer.betas.size());
-  if (r.schedule.zero_terminal_snr && r.prediction == "epsilon") {
+  if (r.target.kind == "ddpm" && r.schedule.zero_terminal_snr && r.prediction == "epsilon") {
     fail_usage(
         "diffusion.prediction: epsilon says nothing about x_0 where the signal is 0 "
         "(schedule.zero_terminal_snr); "
@@ -152,7 +178,8 @@ void check_recipe(const Recipe& r) {
   try {  // what no size of picture could make right
     const int64_t side = int64_t{8} << stages;
     make_network(r, 3, side, side, 0);
-    const Schedule schedule(r.schedule);
+    const Target target = recipe_target(r);
+    training_level(target, time_at(target, r.times, 0.5), r.loss);
   } catch (const Error& e) {
     throw UsageError(e.what());
   }

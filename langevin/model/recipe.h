@@ -8,7 +8,8 @@
 
 #include "langevin/core/config.h"
 #include "langevin/diffusion/loss.h"
-#include "langevin/diffusion/schedule.h"
+#include "langevin/diffusion/target.h"
+#include "langevin/diffusion/time_draws.h"
 #include "langevin/model/spec.h"
 
 namespace langevin {
@@ -46,10 +47,11 @@ struct Recipe {
   int64_t image_size = 0;  // what the preset suggests for data.size; 0: the pictures as they are
   bool flip = false;       // and for data.flip
   NetworkRecipe network;
-  ScheduleConfig schedule;
-  std::string prediction = "v_prediction";
-  LossWeightConfig loss;
-  std::string timesteps = "uniform";
+  TargetConfig target;                      // sigma_data 0: measured on the data
+  ScheduleConfig schedule;                  // of target ddpm alone,
+  std::string prediction = "v_prediction";  // this
+  LossWeightConfig loss;                    // and this
+  TimeDraws times;
   double label_dropout = 0.1;  // share of samples trained without their class, for guidance; 0: never
   bool classes = true;         // use the data's classes if it has any
   OptimizerRecipe optimizer;
@@ -86,6 +88,8 @@ Recipe preset(const std::string& name);
 /// what does not fit.
 nn::NetworkConfig make_network(const Recipe& recipe, int64_t channels, int64_t height, int64_t width,
                                int64_t classes);
+/// What the recipe trains on; a sigma_data that is not measured yet counts as 1.
+Target recipe_target(const Recipe& recipe);
 /// Checks what single ranges cannot (lists that belong together, prediction and schedule, ...). UsageError.
 void check_recipe(const Recipe& recipe);
 

@@ -73,15 +73,16 @@ struct SamplingBackend {
   std::function<HostArrayF(const A& x)> to_host;
 };
 
-/// x_0 (count, C, H, W). Error as check_request says, and what the backend throws.
+/// x_0 (count, C, H, W); `target` is the model's (target_of). Error as check_request says, and what the
+/// backend throws.
 template <Array A>
-HostArrayF sample_request(const SamplingBackend<A>& backend, const ModelSpec& spec, const Schedule& schedule,
+HostArrayF sample_request(const SamplingBackend<A>& backend, const ModelSpec& spec, const Target& target,
                           const SampleRequest& request, const Observer<HostArrayF>& observer) {
   check_request(spec, request);
   const SamplingConditions conditions{nn::class_count(spec.network) > 0, request.guidance, null_label(spec)};
-  Denoiser<A> denoiser =
-      make_denoiser(sampling_network<A>(backend.network, conditions), schedule, spec.prediction);
-  denoiser = threshold_denoiser(std::move(denoiser), schedule, request.threshold);
+  Denoiser<A> denoiser = make_denoiser(sampling_network<A>(backend.network, conditions), target);
+  const LevelFunction level = [&target](double t) { return target.level(t); };
+  denoiser = threshold_denoiser(std::move(denoiser), level, request.threshold);
   SampleContext<A> context{request.seed, request.first_sample, {request.labels, {}}, {}};
   if (request.global_cond) context.cond.global_cond = backend.from_host(*request.global_cond);
   if (observer) {
@@ -93,7 +94,7 @@ HostArrayF sample_request(const SamplingBackend<A>& backend, const ModelSpec& sp
   A x_T = request.x_T ? backend.from_host(*request.x_T)
                       : initial_noise(backend.empty(nn::input_shape(spec.network, request.count)),
                                       request.seed, request.first_sample);
-  return backend.to_host(run_sampler(request.sampler, denoiser, schedule, std::move(x_T), context));
+  return backend.to_host(run_sampler(request.sampler, denoiser, target, std::move(x_T), context));
 }
 
 }  // namespace langevin

@@ -28,13 +28,12 @@ json sampling_json(const SamplingDefaults& sampling) {
   return schema.to_json();
 }
 
-SamplingDefaults sampling_from_json(const json& object, const ScheduleConfig& schedule,
-                                    const std::string& source) {
+SamplingDefaults sampling_from_json(const json& object, const NoisePath& path, const std::string& source) {
   SamplingDefaults sampling;
   Schema schema;
   add_fields(schema, sampling);
   schema.from_json(object, source);
-  check_sampler(sampling.sampler, schedule.timesteps);
+  check_sampler(sampling.sampler, path);
   check_threshold(sampling.threshold);
   return sampling;
 }
@@ -42,12 +41,8 @@ SamplingDefaults sampling_from_json(const json& object, const ScheduleConfig& sc
 }  // namespace
 
 json to_json(const ModelSpec& spec) {
-  json schedule;
-  to_json(schedule, spec.schedule);
   json object{{"format", 1},
               {"network", nn::to_json(spec.network)},
-              {"schedule", schedule},
-              {"prediction", to_string(spec.prediction)},
               {"normaliser", {{"offset", spec.normaliser_offset}, {"scale", spec.normaliser_scale}}},
               {"clip", spec.clip},
               {"labels", spec.labels},
@@ -57,14 +52,39 @@ json to_json(const ModelSpec& spec) {
               {"provenance", spec.provenance}};
   if (spec.sampling) object["sampling"] = sampling_json(*spec.sampling);
   if (spec.int8) object["int8"] = to_json(*spec.int8);
+  if (spec.target.kind == "ddpm") {
+    json schedule;
+    to_json(schedule, spec.schedule);
+    object.update({{"schedule", schedule}, {"prediction", to_string(spec.prediction)}});
+  } else {
+    object["target"] = to_json(spec.target);
+  }
   return object;
 }
+
+namespace {
+
+/// `target`, or where it is absent (ddpm) `schedule` and `prediction`.
+void read_target(const json& object, ModelSpec& spec, const std::string& source) {
+  if (!object.contains("target")) {
+    from_json(object.at("schedule"), spec.schedule);
+    spec.prediction = prediction_type(object.at("prediction").get<std::string>());
+    return;
+  }
+  spec.target = target_from_json(object["target"], source);
+  for (const char* key : {"schedule", "prediction"}) {
+    check(!object.contains(key), source, "the description has both 'target' and '{}'", key);
+  }
+  target_of(spec);  // what its numbers do not allow is found here
+}
+
+}  // namespace
 
 ModelSpec spec_from_json(const json& object, const std::string& source) {
   check(object.is_object(), source, "the metadata key 'langevin' is not a JSON object");
   static const std::vector<std::string> known{
-      "format",     "network", "schedule", "prediction", "normaliser", "clip", "labels",
-      "null_class", "units",   "licence",  "provenance", "sampling",   "int8"};
+      "format", "network",    "target", "schedule", "prediction", "normaliser", "clip",
+      "labels", "null_class", "units",  "licence",  "provenance", "sampling",   "int8"};
   for (const auto& [key, value] : object.items()) {
     check(std::find(known.begin(), known.end(), key) != known.end(), source, "{}",
           unknown_name("key in the model's description", key, known));
@@ -75,8 +95,7 @@ ModelSpec spec_from_json(const json& object, const std::string& source) {
           format);
     ModelSpec spec;
     spec.network = nn::network_from_json(object.at("network"), source);
-    from_json(object.at("schedule"), spec.schedule);
-    spec.prediction = prediction_type(object.at("prediction").get<std::string>());
+    read_target(object, spec, source);
     spec.normaliser_offset = object.at("normaliser").at("offset").get<double>();
     spec.normaliser_scale = object.at("normaliser").at("scale").get<double>();
     check(spec.normaliser_scale > 0, source, "the normaliser's scale must be positive, got {}",
@@ -88,7 +107,7 @@ ModelSpec spec_from_json(const json& object, const std::string& source) {
     spec.licence = object.value("licence", "");
     spec.provenance = object.value("provenance", json::object());
     if (object.contains("sampling"))
-      spec.sampling = sampling_from_json(object.at("sampling"), spec.schedule, source);
+      spec.sampling = sampling_from_json(object.at("sampling"), target_of(spec).path(), source);
     if (object.contains("int8")) spec.int8 = calibration_from_json(object.at("int8"), spec.network, source);
     const int64_t classes = nn::class_count(spec.network);
     const auto labels = static_cast<int64_t>(spec.labels.size()) + (spec.null_class ? 1 : 0);
@@ -99,6 +118,13 @@ ModelSpec spec_from_json(const json& object, const std::string& source) {
   } catch (const json::exception& e) {
     fail("{}: the model's description is damaged: {}", source, e.what());
   }
+}
+
+Target target_of(const ModelSpec& spec) { return Target(spec.target, spec.schedule, spec.prediction); }
+
+void check_ddpm(const ModelSpec& spec, const std::string& what) {
+  check(spec.target.kind == "ddpm", what,
+        "needs a model of timesteps (diffusion.target = ddpm), this one was trained as {}", spec.target.kind);
 }
 
 int64_t class_index(const ModelSpec& spec, const std::string& name) {

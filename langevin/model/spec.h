@@ -7,8 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "langevin/diffusion/prediction.h"
-#include "langevin/diffusion/schedule.h"
+#include "langevin/diffusion/target.h"
 #include "langevin/model/calibration.h"
 #include "langevin/nn/network.h"
 #include "langevin/sample/sampler.h"
@@ -25,8 +24,9 @@ struct SamplingDefaults {
 
 struct ModelSpec {
   nn::NetworkConfig network;
-  ScheduleConfig schedule;
-  PredictionType prediction = PredictionType::epsilon;
+  TargetConfig target;                                  // what the network was trained on
+  ScheduleConfig schedule;                              // of target ddpm alone,
+  PredictionType prediction = PredictionType::epsilon;  // and this
   /// x_0 = (value - offset) / scale; images: 8-bit values with offset 127.5, scale 127.5.
   double normaliser_offset = 127.5, normaliser_scale = 127.5;
   bool clip = true;                 // data fills [-1, 1]: samplers may clip x_0
@@ -42,6 +42,11 @@ struct ModelSpec {
 nlohmann::json to_json(const ModelSpec& spec);
 /// Error naming `source` and the key that is missing, unknown or of the wrong type.
 ModelSpec spec_from_json(const nlohmann::json& json, const std::string& source);
+
+/// The process of the model with its tables, made anew; Error where its numbers do not do.
+Target target_of(const ModelSpec& spec);
+/// Error "`what`: ..." unless the model was trained on the timesteps of a schedule.
+void check_ddpm(const ModelSpec& spec, const std::string& what);
 
 /// Index of the class called `name`, or of the class with that number; Error names what the model knows.
 int64_t class_index(const ModelSpec& spec, const std::string& name);

@@ -10,7 +10,7 @@ class RuntimeEngine final : public Engine {
  public:
   RuntimeEngine(ModelFile model, const EngineOptions& options)
       : model_(std::move(model)),
-        schedule_(model_.spec.schedule),
+        target_(target_of(model_.spec)),
         asked_(options.precision),
         network_(model_.spec.network, runtime::Weights(model_.weights),
                  runtime::fitting_type(options.precision, model_.spec.network),
@@ -40,7 +40,7 @@ class RuntimeEngine final : public Engine {
         },
         [](const Shape& shape) { return HostArrayF(shape); }, [](const HostArrayF& x) { return x; },
         [](const HostArrayF& x) { return x; }};
-    return sample_request(backend, model_.spec, schedule_, request, observer);
+    return sample_request(backend, model_.spec, target_, request, observer);
   }
 
  private:
@@ -54,7 +54,7 @@ class RuntimeEngine final : public Engine {
   }
 
   ModelFile model_;  // before the network, which reads weights from its mapped file
-  Schedule schedule_;
+  Target target_;
   std::string asked_;  // precision
   runtime::RuntimeNetwork network_;
 };

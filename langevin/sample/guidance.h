@@ -67,7 +67,7 @@ A rescale_guided(const A& guided, const A& conditional, double phi) {
 /// Where a denoiser's t stands: what rescaling and the interval need to know. Of a Schedule:
 /// [schedule](double t) { return schedule.level(t); }; of a NoisePath its `at`.
 struct GuidanceLevels {
-  std::function<Level(double t)> level;
+  LevelFunction level;
   PredictionType type = PredictionType::epsilon;  // of the network: what rescaling is applied to
 };
 

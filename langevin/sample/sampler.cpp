@@ -20,6 +20,7 @@ struct Entry {
   Peer peer;
   int64_t order, max_order;  // the usual one; 0: no choice
   std::array<std::string_view, 2> solvers;
+  bool from_noise = false;  // can start where there is no signal (flow)
 };
 
 constexpr std::array kSamplers{
@@ -34,14 +35,14 @@ constexpr std::array kSamplers{
     Entry{"pndm", Calls::prk, Peer::timesteps, 0, 0, {}},
     Entry{"deis", Calls::once, Peer::multistep, 3, 3, {"tab", "log_rho"}},
     Entry{"dpmsolver", Calls::once, Peer::multistep, 2, 3, {"midpoint", "heun"}},
-    Entry{"dpmsolver++", Calls::once, Peer::multistep, 2, 3, {"midpoint", "heun"}},
-    Entry{"sde_dpmsolver++", Calls::once, Peer::multistep, 2, 3, {"midpoint", "heun"}},
+    Entry{"dpmsolver++", Calls::once, Peer::multistep, 2, 3, {"midpoint", "heun"}, true},
+    Entry{"sde_dpmsolver++", Calls::once, Peer::multistep, 2, 3, {"midpoint", "heun"}, true},
     Entry{"dpmsolver_single", Calls::by_order, Peer::none, 2, 3, {}},
-    Entry{"dpmsolver++_single", Calls::by_order, Peer::none, 2, 3, {}},
+    Entry{"dpmsolver++_single", Calls::by_order, Peer::none, 2, 3, {}, true},
     Entry{"unipc", Calls::once, Peer::multistep, 2, 3, {"bh2", "bh1"}},
     Entry{"lcm", Calls::once, Peer::timesteps, 0, 0, {}},
-    Entry{"flow_euler", Calls::once, Peer::none, 0, 0, {}},
-    Entry{"flow_heun", Calls::twice, Peer::none, 0, 0, {}},
+    Entry{"flow_euler", Calls::once, Peer::none, 0, 0, {}, true},
+    Entry{"flow_heun", Calls::twice, Peer::none, 0, 0, {}, true},
 };
 
 const Entry& find(const std::string& name) {
@@ -49,6 +50,14 @@ const Entry& find(const std::string& name) {
     if (entry.name == name) return entry;
   }
   throw Error(unknown_name("sampler", name, sampler_names()));
+}
+
+std::vector<std::string_view> samplers_from_noise() {
+  std::vector<std::string_view> names;
+  for (const Entry& entry : kSamplers) {
+    if (entry.from_noise) names.push_back(entry.name);
+  }
+  return names;
 }
 
 bool on_timesteps(const SamplerConfig& config) {
@@ -201,10 +210,38 @@ PointGrid sampler_points(const SamplerConfig& config, const Schedule& schedule) 
 
 PointGrid sampler_points(const SamplerConfig& config, const NoisePath& path) {
   check_numbers(config);
-  check(!on_timesteps(config), "sampler",
-        "{} visits the timesteps of a schedule; use euler or dpmsolver++ on {}", config.name, path.name);
+  check(!on_timesteps(config), "sampler", "{} visits the timesteps of a schedule; use {} on the {}",
+        config.name, usual_sampler(path).name, path.name);
   check(!config.compat_diffusers, "compat_diffusers", "is for schedules of timesteps");
-  return sampler_grid(path, grid_config(config));
+  PointGrid grid = sampler_grid(path, grid_config(config));
+  check(grid.front().alpha > 0 || find(config.name).from_noise, "sampler",
+        "{} cannot start where there is no signal, as the {} does; use {}", config.name, path.name,
+        fmt::join(samplers_from_noise(), ", "));
+  return grid;
+}
+
+void check_sampler(const SamplerConfig& config, const NoisePath& path) {
+  if (path.is_discrete()) return check_sampler(config, static_cast<int64_t>(path.t_max) + 1);
+  sampler_points(config, path);
+}
+
+int64_t usual_steps(const std::string& name, const NoisePath& path) {
+  const bool twice = find(name).calls == Calls::twice;
+  if (!path.is_discrete()) return twice ? (path.at(path.t_max).alpha > 0 ? 18 : 25) : 50;
+  const auto T = static_cast<int64_t>(path.t_max) + 1;
+  return name == "ddpm" ? T : std::min<int64_t>(name == "lcm" ? 4 : 50, T);
+}
+
+std::string usual_spacing(const NoisePath& path) {
+  return path.is_discrete() || path.at(path.t_max).alpha == 0 ? "trailing" : "karras";
+}
+
+SamplerConfig usual_sampler(const NoisePath& path) {
+  SamplerConfig config;
+  config.name = path.is_discrete() ? "ddim" : path.at(path.t_max).alpha > 0 ? "heun" : "flow_heun";
+  config.steps = usual_steps(config.name, path);
+  config.spacing = usual_spacing(path);
+  return config;
 }
 
 double starting_scale(const SamplerConfig& config, const PathPoint& start) {

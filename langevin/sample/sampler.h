@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "langevin/diffusion/target.h"
 #include "langevin/sample/ancestral.h"
 #include "langevin/sample/ddim.h"
 #include "langevin/sample/ddpm.h"
@@ -60,6 +61,17 @@ void add_fields(Schema& schema, SamplerConfig& config, const std::string& prefix
 /// order,
 /// .. out of range.
 void check_sampler(const SamplerConfig& config, int64_t T);
+
+/// The same on a path: on a continuous one (EDM, flow matching) also what visits timesteps, and on one whose
+/// noisiest level has no signal what cannot start there.
+void check_sampler(const SamplerConfig& config, const NoisePath& path);
+
+/// What a model on that path is sampled with where nothing is asked for: ddim on timesteps, EDM's heun on
+/// Karras' grid, and flow_heun where noise has no signal in it.
+SamplerConfig usual_sampler(const NoisePath& path);
+/// Steps and spacing where only the sampler's name is asked for.
+int64_t usual_steps(const std::string& name, const NoisePath& path);
+std::string usual_spacing(const NoisePath& path);
 
 /// The order used: config.order, or where that is 0 the usual one. 1 for samplers without a choice.
 int64_t sampler_order(const SamplerConfig& config);
@@ -133,6 +145,14 @@ A run_sampler(const SamplerConfig& config, const Denoiser<A>& denoiser, const No
   const PointGrid grid = sampler_points(config, path);
   A x = lincomb(starting_scale(config, grid.front()), x_T);
   return run_on_grid(config, denoiser, path, std::move(x), grid, context);
+}
+
+/// On the path of a target.
+template <Array A>
+A run_sampler(const SamplerConfig& config, const Denoiser<A>& denoiser, const Target& target, A x_T,
+              const SampleContext<A>& context = {}) {
+  return target.schedule() ? run_sampler(config, denoiser, *target.schedule(), std::move(x_T), context)
+                           : run_sampler(config, denoiser, target.path(), std::move(x_T), context);
 }
 
 }  // namespace langevin

@@ -10,8 +10,6 @@
 namespace langevin {
 namespace {
 
-bool is_discrete(const NoisePath& path) { return path.t_end == -1; }
-
 void check_kind(const std::string& kind) {
   const auto kinds = grid_kinds();
   if (std::find(kinds.begin(), kinds.end(), kind) == kinds.end()) {
@@ -106,7 +104,7 @@ PointGrid sampler_grid(const NoisePath& path, const GridConfig& config) {
     grid.front() = path.at(path.t_max);  // not off by a rounding
     if (n > 1) grid.back() = path.at(path.t_min);
     if (ends_there) return grid;
-  } else if (is_discrete(path)) {
+  } else if (path.is_discrete()) {
     const auto T = static_cast<int64_t>(path.t_max) + 1;
     for (int64_t t : timestep_grid(T, config.steps, spacing(config.kind), config.steps_offset)) {
       grid.push_back(path.at(static_cast<double>(t)));

@@ -48,19 +48,26 @@ A dynamic_threshold(const A& x0, const ThresholdConfig& config) {
   return lincomb(std::move(scale), clamp(x0, std::move(lo), std::move(hi)));
 }
 
-/// A denoiser whose x0 is kept in range. Put it outside guidance, which is what leaves the range.
+/// A denoiser whose x0 is kept in range; `level` says where its t stands. Put it outside guidance, which is
+/// what leaves the range.
 template <Array A>
-Denoiser<A> threshold_denoiser(Denoiser<A> denoiser, Schedule schedule, const ThresholdConfig& config) {
+Denoiser<A> threshold_denoiser(Denoiser<A> denoiser, LevelFunction level, const ThresholdConfig& config) {
   check_threshold(config);
   if (config.kind == "none") return denoiser;
-  return [denoiser = std::move(denoiser), schedule = std::move(schedule), config](const A& x_t, double t,
-                                                                                  const Cond<A>& cond) {
+  return [denoiser = std::move(denoiser), level = std::move(level), config](const A& x_t, double t,
+                                                                            const Cond<A>& cond) {
     Prediction<A> prediction = denoiser(x_t, t, cond);
     prediction.x0 = config.kind == "clip" ? clip_x0(prediction.x0, config.range)
                                           : dynamic_threshold(prediction.x0, config);
-    if (config.rederive_eps) prediction.eps = eps_from_x0(x_t, prediction.x0, schedule.level(t));
+    if (config.rederive_eps) prediction.eps = eps_from_x0(x_t, prediction.x0, level(t));
     return prediction;
   };
+}
+
+template <Array A>
+Denoiser<A> threshold_denoiser(Denoiser<A> denoiser, Schedule schedule, const ThresholdConfig& config) {
+  const auto level = [schedule = std::move(schedule)](double t) { return schedule.level(t); };
+  return threshold_denoiser(std::move(denoiser), LevelFunction(level), config);
 }
 
 }  // namespace langevin

@@ -11,7 +11,7 @@ class TorchEngine final : public Engine {
  public:
   TorchEngine(ModelFile model, const EngineOptions& options)
       : spec_(model.spec),
-        schedule_(spec_.schedule),
+        target_(target_of(spec_)),
         device_(choose_device(options.device)),
         threads_(set_threads(options.threads)),
         network_(spec_.network, precision_from_name(options.precision), device_, 0, false) {
@@ -34,12 +34,12 @@ class TorchEngine final : public Engine {
 
   HostArrayF sample(const SampleRequest& request, const Observer<HostArrayF>& observer) override {
     return with_own_errors(
-        [&] { return sample_request(sampling_backend(network_), spec_, schedule_, request, observer); });
+        [&] { return sample_request(sampling_backend(network_), spec_, target_, request, observer); });
   }
 
  private:
   ModelSpec spec_;
-  Schedule schedule_;
+  Target target_;
   at::Device device_;
   int64_t threads_;
   TorchNetwork network_;

@@ -98,10 +98,7 @@ nlohmann::json bench_train(const BenchRequest& request, const Setup& setup, Cons
   TorchNetwork network(setup.config, setup.precision, setup.device, 0, true);
   Optimizer optimizer(setup.recipe.optimizer, network.store());
   TrainingObjective objective{
-      .schedule = Schedule(setup.recipe.schedule),
-      .prediction = prediction_type(setup.recipe.prediction),
-      .weights = std::vector<double>(static_cast<size_t>(setup.recipe.schedule.timesteps), 1.0),
-      .timestep_draw = "uniform",
+      .target = Target({}, setup.recipe.schedule, prediction_type(setup.recipe.prediction)),
       .recompute = request.recompute};
   Batch batch;
   batch.images = noise_like(HostArrayF(nn::input_shape(setup.config, setup.batch)), NoiseKey{});

@@ -9,7 +9,7 @@ namespace langevin {
 Preview::Preview(const Recipe& recipe, const ModelSpec& spec, at::Device device)
     : recipe_(recipe),
       spec_(spec),
-      schedule_(spec.schedule),
+      target_(target_of(spec)),
       network_(spec.network, Precision::fp32, device, 0, false) {}
 
 std::optional<Image> Preview::draw(const at::Tensor& ema, const StopSignal& stop) {
@@ -19,13 +19,15 @@ std::optional<Image> Preview::draw(const at::Tensor& ema, const StopSignal& stop
   std::vector<int64_t> labels;
   for (int64_t i = 0; i < n && nn::class_count(spec_.network) > 0; ++i) labels.push_back(i % classes);
   SampleRequest request;
-  request.sampler.steps = std::min(recipe_.sample_steps, schedule_.T());
+  request.sampler = usual_sampler(target_.path());
+  request.sampler.steps = recipe_.sample_steps;
+  if (target_.schedule()) request.sampler.steps = std::min(recipe_.sample_steps, target_.schedule()->T());
   request.threshold.rederive_eps = true;  // as `langevin sample` does
   request.guidance = spec_.null_class && !labels.empty() ? recipe_.sample_guidance : 1.0;
   request.seed = static_cast<uint64_t>(recipe_.seed);
   request.count = n;
   request.labels = std::move(labels);
-  const HostArrayF x0 = sample_request(sampling_backend(network_), spec_, schedule_, request,
+  const HostArrayF x0 = sample_request(sampling_backend(network_), spec_, target_, request,
                                        [&](const StepInfo<HostArrayF>&) { return !stop.requested(); });
   if (stop.requested()) return std::nullopt;
   return make_grid(to_images(x0, spec_));

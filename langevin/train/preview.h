@@ -21,7 +21,7 @@ class Preview {
  private:
   Recipe recipe_;
   ModelSpec spec_;
-  Schedule schedule_;
+  Target target_;
   TorchNetwork network_;
 };
 

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <cstring>
@@ -39,9 +40,9 @@ double number(const json& line, const char* key) {
 
 }  // namespace
 
-void LogInterval::add_sample(int64_t t, int64_t T, double value) {
+void LogInterval::add_sample(double share, double value) {
   if (!std::isfinite(value)) return;
-  const auto quarter = static_cast<size_t>(std::min<int64_t>(3, 4 * t / T));
+  const auto quarter = static_cast<size_t>(std::clamp(4 * share, 0.0, 3.0));
   quartile_loss[quarter] += value;
   ++quartile_samples[quarter];
 }

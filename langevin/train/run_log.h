@@ -18,9 +18,10 @@ struct LogInterval {
   double loss = 0;    // weighted, summed over steps
   double gradient_norm = 0;
   int64_t gradient_steps = 0;             // steps with a finite gradient
-  std::array<double, 4> quartile_loss{};  // unweighted mean squares, by quarter of 0..T-1
+  std::array<double, 4> quartile_loss{};  // unweighted mean squares, by quarter of the times drawn
   std::array<int64_t, 4> quartile_samples{};
-  void add_sample(int64_t t, int64_t T, double loss);
+  /// `share` in [0, 1): of the times that are drawn below the sample's.
+  void add_sample(double share, double loss);
   /// NaN if no step had a finite loss.
   double mean_loss() const { return steps == 0 ? std::nan("") : loss / static_cast<double>(steps); }
 };

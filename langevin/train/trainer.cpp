@@ -7,6 +7,7 @@
 
 #include "langevin/core/atomic_file.h"
 #include "langevin/core/folder_lock.h"
+#include "langevin/data/statistics.h"
 #include "langevin/io/png.h"
 #include "langevin/torch/device.h"
 #include "langevin/train/checkpoint.h"
@@ -40,6 +41,7 @@ ModelSpec make_spec(const TrainJob& job, const PreparedSet& data) {
   const auto classes = static_cast<int64_t>(spec.labels.size());
   spec.null_class = classes > 0 && job.recipe.label_dropout > 0;
   spec.network = make_network(job.recipe, image.channels, image.height, image.width, classes);
+  spec.target = job.recipe.target;
   spec.schedule = job.recipe.schedule;
   spec.prediction = prediction_type(job.recipe.prediction);
   spec.licence = job.licence;
@@ -52,12 +54,9 @@ ModelSpec make_spec(const TrainJob& job, const PreparedSet& data) {
 }
 
 TrainingObjective make_objective(const Recipe& recipe, const ModelSpec& spec) {
-  Schedule schedule(recipe.schedule);
-  std::vector<double> weights = loss_weights(schedule, spec.prediction, recipe.loss);
-  return {.schedule = std::move(schedule),
-          .prediction = spec.prediction,
-          .weights = std::move(weights),
-          .timestep_draw = recipe.timesteps,
+  return {.target = target_of(spec),
+          .loss = recipe.loss,
+          .times = recipe.times,
           .label_dropout = recipe.label_dropout,
           .null_label = null_label(spec),
           .conditional = !spec.labels.empty(),
@@ -83,6 +82,8 @@ class Trainer {
     job_.recipe.device = device_.is_cpu() ? "cpu" : "cuda";
     job_.recipe.threads = set_threads(job_.recipe.threads);
     data_ = open_dataset(job_.data, job_.data_options, console_);
+    if (job_.recipe.target.kind == "edm" && job_.recipe.target.sigma_data == 0)
+      job_.recipe.target.sigma_data = standard_deviation(*data_);
     spec_ = make_spec(job_, *data_);
     const Precision precision = choose_precision(job_.recipe.precision, device_);
     job_.recipe.precision = to_string(precision);
@@ -184,6 +185,11 @@ class Trainer {
           "the checkpoint's network differs from the one configured; network.* and the data's size and "
           "classes cannot "
           "change on --resume");
+    check(
+        to_json(file.spec.target) == to_json(spec_.target), checkpoint.string(),
+        "the run began with another training target ({}); diffusion.target and its numbers cannot change on "
+        "--resume",
+        to_json(file.spec.target).dump());
     nlohmann::json before, now;
     to_json(before, file.spec.schedule);
     to_json(now, spec_.schedule);
@@ -242,7 +248,7 @@ class Trainer {
       optimizer_->collect(r.accumulation == 1);
       loss += result.loss / static_cast<double>(r.accumulation);
       for (size_t i = 0; i < result.errors.size(); ++i) {
-        state_.interval.add_sample(result.timesteps[i], objective_->schedule.T(), result.errors[i]);
+        state_.interval.add_sample(result.shares[i], result.errors[i]);
       }
     }
     const double part_share = 1.0 / static_cast<double>(r.accumulation);

@@ -1,21 +1,20 @@
 #include "langevin/train/training_step.h"
 
-#include "langevin/diffusion/timesteps.h"
-#include "langevin/diffusion/training.h"
 #include "langevin/torch/network_call.h"
 
 namespace langevin {
 namespace {
 
-std::vector<int64_t> draw_timesteps(const TrainingObjective& o, const Batch& batch, int64_t step,
-                                    int64_t part) {
-  const int64_t n = batch.images.batch(), T = o.schedule.T();
-  if (o.timestep_draw == "uniform") return uniform_timesteps(T, o.seed, batch.first, n);
-  std::vector<int64_t> t;
+std::vector<DrawnTime> draw_times(const TrainingObjective& o, const Batch& batch, int64_t step,
+                                  int64_t part) {
+  const int64_t n = batch.images.batch();
+  std::vector<DrawnTime> drawn;
   for (int64_t i = 0; i < n; ++i) {
-    t.push_back(stratified_timestep(T, o.seed, static_cast<uint64_t>(step), part * n + i, o.parts * n));
+    const TrainingPlace place{batch.first + static_cast<uint64_t>(i), static_cast<uint64_t>(step),
+                              part * n + i, o.parts * n};
+    drawn.push_back(draw_time(o.target, o.times, o.seed, place));
   }
-  return t;
+  return drawn;
 }
 
 /// Classes, each replaced by the null class with probability label_dropout: Ho & Salimans 2207.12598,
@@ -35,26 +34,29 @@ std::vector<int64_t> draw_labels(const TrainingObjective& o, const Batch& batch)
 PartResult training_part(TorchNetwork& network, const TrainingObjective& o, const Batch& batch, int64_t step,
                          int64_t part) {
   const at::Device device = network.store().device();
-  PartResult result;
-  result.timesteps = draw_timesteps(o, batch, step, part);
   const int64_t n = batch.images.batch();
+  PartResult result;
+  std::vector<TrainingLevel> levels;
+  std::vector<double> told, weights;
+  for (const DrawnTime& drawn : draw_times(o, batch, step, part)) {
+    levels.push_back(training_level(o.target, drawn.t, o.loss));
+    told.push_back(levels.back().told);
+    weights.push_back(levels.back().weight / static_cast<double>(n));
+    result.shares.push_back(drawn.share);
+  }
 
   TrainingPair<TorchArray> pair;
   {
     const at::NoGradGuard no_grad;
     const TorchArray x0 = to_torch(batch.images, device);
     const TorchArray eps = noise_like(x0, NoiseKey{o.seed, batch.first, Purpose::training_noise, 0});
-    pair = training_pair(o.schedule, o.prediction, x0, result.timesteps, eps);
+    pair = training_pair<TorchArray>(levels, x0, eps);
   }
   const CallContext context{true, o.seed, static_cast<uint32_t>(step), batch.first, o.recompute};
-  const std::vector<double> times(result.timesteps.begin(), result.timesteps.end());
-  const at::Tensor output = network(pair.x_t.value, timestep_tensor(times, device),
+  const at::Tensor output = network(pair.input.value, timestep_tensor(told, device),
                                     {label_tensor(draw_labels(o, batch), device)}, context);
 
-  const at::Tensor errors = (output - pair.target.value).pow(2).flatten(1).mean(1);
-  std::vector<double> weights;
-  for (int64_t t : result.timesteps)
-    weights.push_back(o.weights[static_cast<size_t>(t)] / static_cast<double>(n));
+  const at::Tensor errors = (output - pair.answer.value).pow(2).flatten(1).mean(1);
   const at::Tensor loss = (errors * timestep_tensor(weights, device)).sum();
   loss.backward();
 

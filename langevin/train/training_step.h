@@ -2,7 +2,8 @@
 #pragma once
 
 #include "langevin/data/loader.h"
-#include "langevin/diffusion/schedule.h"
+#include "langevin/diffusion/time_draws.h"
+#include "langevin/diffusion/training.h"
 #include "langevin/model/recipe.h"
 #include "langevin/torch/interpreter.h"
 
@@ -10,10 +11,9 @@ namespace langevin {
 
 /// What does not change from step to step.
 struct TrainingObjective {
-  Schedule schedule;
-  PredictionType prediction;
-  std::vector<double> weights;  // by t
-  std::string timestep_draw;
+  Target target;
+  LossWeightConfig loss = {};
+  TimeDraws times = {};
   double label_dropout = 0;
   int64_t null_label = -1;
   bool conditional = false;
@@ -23,9 +23,9 @@ struct TrainingObjective {
 };
 
 struct PartResult {
-  double loss = 0;                 // weighted mean
-  std::vector<int64_t> timesteps;  // B
-  std::vector<double> errors;      // B, unweighted mean squares
+  double loss = 0;             // weighted mean
+  std::vector<double> shares;  // B, of the times that are drawn below each sample's (time_draws.h)
+  std::vector<double> errors;  // B, unweighted mean squares
 };
 
 /// Forward and backward of one batch; gradients are added to the leaves. `part` counts within the step.

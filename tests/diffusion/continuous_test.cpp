@@ -7,6 +7,8 @@
 #include "langevin/diffusion/flow.h"
 #include "langevin/diffusion/mixture.h"
 #include "langevin/diffusion/time_draws.h"
+#include "langevin/diffusion/timesteps.h"
+#include "langevin/diffusion/training.h"
 
 namespace langevin {
 namespace {
@@ -40,39 +42,81 @@ TEST(Edm, CoefficientsKeepUnitVariance) {
   EXPECT_THROW(edm_coefs(1, -1), Error);
 }
 
-TEST(Edm, APerfectNetworkGivesBackTheData) {
+// What training asks of a network and what sampling makes of its answer are one thing: the network that
+// answers what it should gives back x_0 and eps, and sees and is told the same in both.
+TEST(Target, APerfectNetworkGivesBackTheData) {
+  ScheduleConfig cosine;
+  cosine.kind = "cosine";
+  std::vector<std::pair<Target, std::vector<double>>> cases{
+      {Target({.kind = "edm", .sigma_data = 0.7}), {0.01, 1.0, 50.0}},
+      {Target({.kind = "flow"}), {1e-4, 0.2, 0.9, 1.0}}};
+  for (const std::string& name : prediction_types())
+    cases.emplace_back(Target({}, cosine, prediction_type(name)), std::vector<double>{3, 500, 900});
   const A x0 = noise(0), eps = noise(1);
-  for (const double sigma : {0.01, 1.0, 50.0}) {
-    const A x = lincomb(1.0, x0, sigma, eps);
-    const Network<A> perfect = [&](const A& in, const std::vector<double>& told, const Cond<A>&) {
-      EXPECT_EQ(told, std::vector<double>(3, std::log(sigma) / 4));
-      EXPECT_NEAR(in[0], x[0] / std::hypot(sigma, 0.5), 1e-12);
-      return edm_target(x0, x, sigma);
-    };
-    const Prediction<A> p = edm_denoiser(perfect)(x, sigma, {});
-    EXPECT_LT(furthest(p.x0, x0), 1e-12) << sigma;
-    EXPECT_LT(furthest(p.eps, eps), 1e-11) << sigma;
+  for (const auto& [target, times] : cases) {
+    for (const double t : times) {
+      const TrainingLevel level = training_level(target, t);
+      const std::vector<TrainingLevel> levels(3, level);
+      const TrainingPair<A> pair = training_pair<A>(levels, x0, eps);
+      const Network<A> perfect = [&, &answer = pair.answer, &input = pair.input](
+                                     const A& seen, const std::vector<double>& told, const Cond<A>&) {
+        EXPECT_EQ(told, std::vector<double>(3, level.told));
+        EXPECT_LT(furthest(seen, input), 1e-12);
+        return answer;
+      };
+      const PathPoint p = target.path().at(t);
+      const Prediction<A> got = make_denoiser(perfect, target)(lincomb(p.alpha, x0, p.sigma, eps), t, {});
+      EXPECT_LT(furthest(got.x0, x0), 1e-10) << target.config().kind << " " << t;
+      EXPECT_LT(furthest(got.eps, eps), 1e-10) << target.config().kind << " " << t;
+    }
   }
 }
 
-TEST(Flow, APerfectNetworkGivesBackTheData) {
-  const A x0 = noise(0), eps = noise(1);
-  for (const double t : {0.0, 0.2, 0.9, 1.0}) {
-    const TrainingPair<A> pair = flow_pair(x0, t, eps);
-    EXPECT_NEAR(pair.target[3], eps[3] - x0[3], 1e-15);
-    const Network<A> perfect = [&](const A&, const std::vector<double>& told, const Cond<A>&) {
-      EXPECT_EQ(told[0], 1000 * t);
-      return pair.target;
-    };
-    const Prediction<A> p = flow_denoiser(perfect, 1000)(pair.x_t, t, {});
-    EXPECT_LT(furthest(p.x0, x0), 1e-15) << t;
-    EXPECT_LT(furthest(p.eps, eps), 1e-15) << t;
+// 2206.00364, appendix B.6 and eq. 8, read off what training does.
+TEST(Target, EdmTrainsOnUnitVarianceWithItsWeight) {
+  const double data = 0.4;
+  const Target target({.kind = "edm", .sigma_data = data});
+  for (const double sigma : {0.002, 0.3, 80.0}) {
+    const TrainingLevel l = training_level(target, sigma);
+    EXPECT_NEAR(std::pow(l.input_x0 * data, 2) + std::pow(l.input_eps, 2), 1, 1e-12);
+    EXPECT_NEAR(std::pow(l.answer_x0 * data, 2) + std::pow(l.answer_eps, 2), 1, 1e-12);
+    EXPECT_NEAR(l.weight, edm_loss_weight(sigma, data) * std::pow(edm_coefs(sigma, data).out, 2), 1e-12);
   }
-  const TrainingPair<A> mixed = flow_pair(x0, std::vector<double>{0, 0.5, 1}, eps);
-  EXPECT_EQ(mixed.x_t[0], x0[0]);
-  EXPECT_EQ(mixed.x_t.sample(2)[1], eps.sample(2)[1]);
-  EXPECT_THROW(flow_pair(x0, 1.5, eps), Error);
-  EXPECT_THROW(flow_pair(x0, std::nan(""), eps), Error);
+}
+
+TEST(Target, FlowLearnsTheVelocity) {
+  const Target target({.kind = "flow", .time_scale = 10});
+  const TrainingLevel l = training_level(target, 0.3);
+  EXPECT_DOUBLE_EQ(l.told, 3);
+  EXPECT_DOUBLE_EQ(l.input_x0, 0.7);
+  EXPECT_DOUBLE_EQ(l.input_eps, 0.3);
+  EXPECT_DOUBLE_EQ(l.answer_x0, -1);
+  EXPECT_DOUBLE_EQ(l.answer_eps, 1);
+}
+
+TEST(Target, RefusesWhatCannotBe) {
+  EXPECT_THROW(Target({.kind = "edn"}), Error);
+  EXPECT_THROW(Target({.kind = "edm", .sigma_data = 0}), Error);
+  EXPECT_THROW(Target({.kind = "edm", .sigma_min = 2, .sigma_max = 1}), Error);
+  EXPECT_THROW(Target({.kind = "flow", .time_scale = -1}), Error);
+  const Target flow({.kind = "flow"}), edm({.kind = "edm"}), ddpm{TargetConfig{}};
+  EXPECT_THROW(training_level(flow, 1.5), Error);
+  EXPECT_THROW(training_level(flow, std::nan("")), Error);
+  EXPECT_THROW(training_level(edm, 0), Error);
+  EXPECT_THROW(training_level(ddpm, 0.5), Error);
+  EXPECT_THROW(training_level(edm, 1, {.kind = "min_snr_gamma"}), Error);
+}
+
+TEST(Target, JsonRoundTrip) {
+  for (const TargetConfig& c :
+       {TargetConfig{.kind = "edm", .sigma_data = 0.25, .sigma_min = 0.01, .sigma_max = 9},
+        TargetConfig{.kind = "flow", .time_scale = 3}, TargetConfig{}}) {
+    EXPECT_EQ(target_from_json(to_json(c), "test"), c);
+  }
+  EXPECT_THROW(target_from_json({{"kind", "flow"}, {"sigma_data", 1}}, "test"), Error);  // not one of flow
+  EXPECT_THROW(target_from_json({{"kind", "edm"}, {"sigma_data", "x"}}, "test"), Error);
+  EXPECT_THROW(target_from_json({{"kind", "no"}}, "test"), Error);
+  EXPECT_THROW(target_from_json("flow", "test"), Error);
 }
 
 TEST(Flow, LossWeightIsADensity) {
@@ -88,29 +132,82 @@ TEST(Flow, LossWeightIsADensity) {
   }
 }
 
+TEST(TimeDraws, NormalQuantileInvertsTheDistribution) {
+  for (const double u : {1e-300, 1e-20, 0.001, 0.3, 0.5, 0.9, 1 - 1e-15}) {
+    const double below = 0.5 * std::erfc(-normal_quantile(u) / std::sqrt(2.0));
+    EXPECT_NEAR(below / u, 1, 1e-11) << u;
+  }
+  EXPECT_NEAR(normal_quantile(0.975), 1.959963984540054, 1e-14);
+  EXPECT_THROW(normal_quantile(0), Error);
+  EXPECT_THROW(normal_quantile(1), Error);
+}
+
+/// Log-normal sigma, logit-normal t and uniform t, each sample alone or stratified.
 TEST(TimeDraws, HaveTheirDistributions) {
   const int64_t n = 20000;
-  double log_mean = 0, log_square = 0, below = 0, uniform = 0, square = 0;
-  for (int64_t i = 0; i < n; ++i) {
-    const auto at = static_cast<uint64_t>(i);
-    const double u = (std::log(edm_sigma(4, at)) + 1.2) / 1.2;
-    log_mean += u / n, log_square += u * u / n;
-    const double t = logit_normal_time(4, at, 0.5, 1);
-    ASSERT_TRUE(t > 0 && t < 1);
-    below += t < 0.5 ? 1.0 / n : 0;
-    const double w = time_uniform(4, at);
-    uniform += w / n, square += w * w / n;
+  const Target edm({.kind = "edm"}), flow({.kind = "flow"});
+  for (const std::string spread : {"uniform", "stratified"}) {
+    TimeDraws draws;
+    draws.spread = spread;
+    draws.flow_mean = 0.5;
+    TimeDraws even = draws;
+    even.flow_times = "uniform";
+    double log_mean = 0, log_square = 0, below = 0, uniform = 0, square = 0;
+    for (int64_t i = 0; i < n; ++i) {
+      const TrainingPlace place{static_cast<uint64_t>(i), static_cast<uint64_t>(i / 50), i % 50, 50};
+      const DrawnTime sigma = draw_time(edm, draws, 4, place);
+      const double u = (std::log(sigma.t) + 1.2) / 1.2;
+      log_mean += u / n, log_square += u * u / n;
+      EXPECT_NEAR(sigma.share, 0.5 * std::erfc(-u / std::sqrt(2.0)), 1e-9);
+      const double t = draw_time(flow, draws, 4, place).t;
+      ASSERT_TRUE(t > 0 && t < 1);
+      below += t < 0.5 ? 1.0 / n : 0;
+      const double w = draw_time(flow, even, 4, place).t;
+      uniform += w / n, square += w * w / n;
+    }
+    EXPECT_NEAR(log_mean, 0, 4.5 / std::sqrt(n));
+    EXPECT_NEAR(log_square, 1, 4.5 * std::sqrt(2.0 / n));
+    EXPECT_NEAR(below, 0.5 * std::erfc(0.5 / std::sqrt(2.0)), 4.5 * 0.5 / std::sqrt(n));
+    EXPECT_NEAR(uniform, 0.5, 4.5 * std::sqrt(1.0 / 12 / n));
+    EXPECT_NEAR(square, 1.0 / 3, 4.5 * std::sqrt(4.0 / 45 / n));
   }
-  EXPECT_NEAR(log_mean, 0, 4.5 / std::sqrt(n));
-  EXPECT_NEAR(log_square, 1, 4.5 * std::sqrt(2.0 / n));
-  EXPECT_NEAR(below, 0.5 * std::erfc(0.5 / std::sqrt(2.0)), 4.5 * 0.5 / std::sqrt(n));
-  EXPECT_NEAR(uniform, 0.5, 4.5 * std::sqrt(1.0 / 12 / n));
-  EXPECT_NEAR(square, 1.0 / 3, 4.5 * std::sqrt(4.0 / 45 / n));
-  EXPECT_EQ(edm_sigma(4, 7), edm_sigma(4, 7));
-  EXPECT_NE(edm_sigma(4, 7), edm_sigma(4, 8));
-  EXPECT_NE(edm_sigma(4, 7), edm_sigma(5, 7));
-  EXPECT_THROW(edm_sigma(1, 1, 0, 0), Error);
-  EXPECT_THROW(logit_normal_time(1, 1, std::nan(""), 1), Error);
+  const auto sigma = [&](uint64_t seed, uint64_t sample) {
+    return draw_time(edm, TimeDraws{}, seed, {sample}).t;
+  };
+  EXPECT_EQ(sigma(4, 7), sigma(4, 7));
+  EXPECT_NE(sigma(4, 7), sigma(4, 8));
+  EXPECT_NE(sigma(4, 7), sigma(5, 7));
+  EXPECT_THROW(edm_sigma(0.5, 0, 0), Error);
+  EXPECT_THROW(logit_normal_time(0.5, std::nan(""), 1), Error);
+  TimeDraws wrong;
+  wrong.flow_times = "normal";
+  EXPECT_THROW(time_at(flow, wrong, 0.5), Error);
+}
+
+// Of ddpm they are the timesteps of timesteps.h.
+TEST(TimeDraws, OfAScheduleAreItsTimesteps) {
+  const Target target{TargetConfig{}};
+  TimeDraws draws;
+  for (uint64_t i = 0; i < 50; ++i) {
+    const auto t = static_cast<double>(uniform_timestep(1000, 3, i));
+    EXPECT_EQ(draw_time(target, draws, 3, {i}).t, t);
+    EXPECT_EQ(draw_time(target, draws, 3, {i}).share, t / 1000);
+  }
+  draws.spread = "stratified";
+  for (int64_t i = 0; i < 32; ++i) {
+    EXPECT_EQ(draw_time(target, draws, 3, {0, 9, i, 32}).t,
+              static_cast<double>(stratified_timestep(1000, 3, 9, i, 32)));
+  }
+}
+
+TEST(TimeDraws, TheWholeRangeReachesBothEnds) {
+  TimeDraws draws;
+  draws.whole_range = true;
+  const Target edm({.kind = "edm"}), flow({.kind = "flow"});
+  EXPECT_NEAR(time_at(edm, draws, 1e-9), 0.002, 1e-9);
+  EXPECT_NEAR(time_at(edm, draws, 1 - 1e-9), 80, 1e-5);
+  EXPECT_NEAR(std::log(time_at(edm, draws, 0.5)), 0.5 * (std::log(0.002) + std::log(80)), 1e-12);
+  EXPECT_EQ(time_at(flow, draws, 0.25), 0.25);
 }
 
 TEST(MixtureDenoiser, OfOneComponentIsTheGaussian) {

@@ -193,11 +193,15 @@ TYPED_TEST(Process, AddsNoiseAsDiffusersDoes) {
     return TypeParam({2, 8}, golden.at(key).template get<std::vector<T>>());
   };
   const auto t = golden.at("t").get<std::vector<int64_t>>();
-  const auto pair =
-      training_pair(make("linear", 1000), PredictionType::v_prediction, array("x_0"), t, array("noise"));
+  const Target target({}, ScheduleConfig{}, PredictionType::v_prediction);
+  std::vector<TrainingLevel> levels;
+  for (int64_t index : t) levels.push_back(training_level(target, static_cast<double>(index)));
+  const auto pair = training_pair<TypeParam>(levels, array("x_0"), array("noise"));
+  const auto x_t = q_sample(*target.schedule(), array("x_0"), t, array("noise"));
   for (int64_t j = 0; j < 16; ++j) {
-    EXPECT_NEAR(pair.x_t[j], array("x_t")[j], 3e-6);
-    EXPECT_NEAR(pair.target[j], array("v")[j], 3e-6);
+    EXPECT_NEAR(x_t[j], array("x_t")[j], 3e-6);
+    EXPECT_NEAR(pair.input[j], array("x_t")[j], 3e-6);
+    EXPECT_NEAR(pair.answer[j], array("v")[j], 3e-6);
   }
 }
 
