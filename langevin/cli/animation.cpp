@@ -5,10 +5,10 @@
 
 #include "langevin/core/atomic_file.h"
 #include "langevin/core/check.h"
-#include "langevin/diffusion/process.h"
 #include "langevin/io/gif.h"
 #include "langevin/io/grid.h"
 #include "langevin/model/pictures.h"
+#include "langevin/sample/sampler.h"
 
 namespace langevin::cli {
 namespace {
@@ -22,6 +22,11 @@ int64_t how_many(const Shape& shape, int64_t count) {
                              std::min(kSamples, count));
 }
 
+/// x_t in the range of pictures: of unit variance for data of unit variance, which on timesteps it is.
+HostArrayF shown(const HostArrayF& x_t, const PathPoint& point) {
+  return lincomb(1 / std::hypot(point.alpha, point.sigma), x_t);
+}
+
 Image compose(const std::vector<Image>& sheet) {
   const Image grid = make_grid(sheet, 0, 1);
   return upscale_nearest(grid, std::clamp(400 / std::max(grid.width, grid.height), 1, 4));
@@ -31,6 +36,7 @@ Image compose(const std::vector<Image>& sheet) {
 
 Animation::Animation(const ModelSpec& spec, const Shape& shape, int64_t count, int64_t steps, bool forward)
     : spec_(spec),
+      path_(target_of(spec).path()),
       shape_(shape),
       shown_(how_many(shape, count)),
       steps_(steps),
@@ -50,11 +56,11 @@ void Animation::keep(Sheet& sheet, int64_t first, const HostArrayF& x) const {
 void Animation::observe(int64_t first, const StepInfo<HostArrayF>& info) {
   if (first >= shown_) return;
   if (forward_ && info.step == 0)
-    x_T_.push_back(rows(info.x_t, 0, std::min(shown_ - first, info.x_t.batch())));
+    x_T_.push_back(shown(rows(info.x_t, 0, std::min(shown_ - first, info.x_t.batch())), path_.at(info.t)));
   // Frame f shows the step floor(f steps / frames): each step belongs to at most one frame.
   const int64_t frame = (info.step * frames_ + steps_ - 1) / steps_;
   if (frame < frames_ && frame * steps_ / frames_ == info.step) {
-    keep(reverse_[static_cast<size_t>(frame)], first, info.x_t);
+    keep(reverse_[static_cast<size_t>(frame)], first, shown(info.x_t, path_.at(info.t)));
   }
 }
 
@@ -64,18 +70,31 @@ void Animation::finish_batch(int64_t first, const HostArrayF& x0) {
   if (forward_) x0_.push_back(rows(x0, 0, std::min(shown_ - first, x0.batch())));
 }
 
+/// From clean data to the noisiest level: evenly in time, on EDM's path as Karras' grid has it.
+std::vector<PathPoint> Animation::forward_points() const {
+  SamplerConfig grid = usual_sampler(path_);
+  grid.steps = kForwardFrames - 1;
+  if (path_.is_discrete()) {
+    std::vector<PathPoint> points{path_.at(-1)};
+    for (int64_t f = 1; f < kForwardFrames; ++f)
+      points.push_back(path_.at(std::floor(path_.t_max * static_cast<double>(f) / (kForwardFrames - 1))));
+    return points;
+  }
+  PointGrid points = sampler_points(grid, path_);
+  std::reverse(points.begin(), points.end());
+  return points;
+}
+
 std::vector<Animation::Sheet> Animation::forward_frames() const {
   if (!forward_) return {};
-  const Schedule schedule(spec_.schedule);
-  std::vector<Sheet> frames(kForwardFrames, Sheet(static_cast<size_t>(shown_)));
+  const std::vector<PathPoint> points = forward_points();
+  std::vector<Sheet> frames(points.size(), Sheet(static_cast<size_t>(shown_)));
   int64_t first = 0;
   for (size_t batch = 0; batch < x0_.size(); ++batch) {
-    for (int64_t f = 0; f < kForwardFrames; ++f) {
-      const int64_t t = std::max<int64_t>(0, (schedule.T() - 1) * f / (kForwardFrames - 1));
-      const std::vector<int64_t> times(static_cast<size_t>(x0_[batch].batch()), t);
+    for (size_t f = 0; f < points.size(); ++f) {
       // The noise that x_0 came from, not fresh noise: the forward process ends where the reverse one begins.
-      const HostArrayF x_t = f == 0 ? x0_[batch] : q_sample(schedule, x0_[batch], times, x_T_[batch]);
-      keep(frames[static_cast<size_t>(f)], first, x_t);
+      const PathPoint& p = points[f];
+      keep(frames[f], first, shown(lincomb(p.alpha, x0_[batch], p.sigma, x_T_[batch]), p));
     }
     first += x0_[batch].batch();
   }

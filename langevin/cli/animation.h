@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "langevin/core/array.h"
-#include "langevin/diffusion/schedule.h"
+#include "langevin/diffusion/path.h"
 #include "langevin/io/image.h"
 #include "langevin/model/spec.h"
 #include "langevin/sample/observer.h"
@@ -29,8 +29,10 @@ class Animation {
  private:
   using Sheet = std::vector<Image>;  // one frame: a picture of each sample shown
   std::vector<Sheet> forward_frames() const;
+  std::vector<PathPoint> forward_points() const;
   void keep(Sheet& sheet, int64_t first, const HostArrayF& x) const;
   ModelSpec spec_;
+  NoisePath path_;
   Shape shape_;
   int64_t shown_, steps_, frames_;
   bool forward_;

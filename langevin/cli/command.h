@@ -23,6 +23,7 @@ void train_verb(const Arguments& arguments);
 void sample_verb(const Arguments& arguments);
 void forward_verb(const Arguments& arguments);
 void inspect_verb(const Arguments& arguments);
+void ema_verb(const Arguments& arguments);
 void import_verb(const Arguments& arguments);
 void export_verb(const Arguments& arguments);
 void quantize_verb(const Arguments& arguments);

@@ -8,6 +8,7 @@
 #include "langevin/model/diffusers_folder.h"
 #include "langevin/model/model_file.h"
 #include "langevin/nn/network.h"
+#include "langevin/sample/sampler.h"
 
 namespace langevin::cli {
 namespace {
@@ -48,15 +49,22 @@ std::string si(double value) {
   return fmt::format("{:.0f}", value);
 }
 
-/// Where the schedule starts, passes the middle and ends.
-std::vector<int64_t> shown_timesteps(const Schedule& schedule) {
-  const int64_t last = schedule.T() - 1;
-  std::vector<int64_t> t;
-  for (int64_t part = 0; part <= 4; ++part) {
-    const int64_t at = last * part / 4;
-    if (t.empty() || t.back() != at) t.push_back(at);
+/// Where the process starts, passes the middle and ends.
+std::vector<PathPoint> shown_levels(const NoisePath& path) {
+  std::vector<PathPoint> points;
+  if (!path.is_discrete()) {
+    SamplerConfig grid = usual_sampler(path);
+    grid.steps = 5;
+    points = sampler_points(grid, path);
+    points.pop_back();  // clean data
+    std::reverse(points.begin(), points.end());
+    return points;
   }
-  return t;
+  for (int64_t part = 0; part <= 4; ++part) {
+    const double t = std::floor(path.t_max * static_cast<double>(part) / 4);
+    if (points.empty() || points.back().t != t) points.push_back(path.at(t));
+  }
+  return points;
 }
 
 /// The training state that a checkpoint carries beside the model, without its bulk; null in a model file.
@@ -98,13 +106,12 @@ nlohmann::json model_json(const ModelFile& model, const nn::CostInterpreter& cos
         {{"block", row.path}, {"output", row.output}, {"parameters", row.parameters}, {"flops", row.flops}});
   }
   auto levels = nlohmann::json::array();
-  const Schedule schedule(model.spec.schedule);
-  for (int64_t t : shown_timesteps(schedule)) {
-    // JSON has no infinity: a zero-SNR end says null there.
-    const double log_snr = schedule.log_snr(t);
-    levels.push_back({{"t", t},
-                      {"alpha", std::sqrt(schedule.alpha_bar(t))},
-                      {"sigma", std::sqrt(1 - schedule.alpha_bar(t))},
+  for (const PathPoint& p : shown_levels(target_of(model.spec).path())) {
+    // JSON has no infinity: an end without signal says null there.
+    const double log_snr = 2 * p.lambda();
+    levels.push_back({{"t", p.t},
+                      {"alpha", p.alpha},
+                      {"sigma", p.sigma},
                       {"log_snr", std::isfinite(log_snr) ? nlohmann::json(log_snr) : nlohmann::json()}});
   }
   return {{"kind", "model"},
@@ -118,16 +125,24 @@ nlohmann::json model_json(const ModelFile& model, const nn::CostInterpreter& cos
           {"blocks", blocks}};
 }
 
-std::string schedule_text(const ModelSpec& spec) {
-  const Schedule schedule(spec.schedule);
-  std::string text = fmt::format(
-      "schedule     {}, {} timesteps{}; the network predicts {}\n", spec.schedule.kind, schedule.T(),
-      spec.schedule.zero_terminal_snr ? ", zero terminal SNR" : "", to_string(spec.prediction));
+std::string process_text(const ModelSpec& spec) {
+  const Target target = target_of(spec);
+  std::string text;
+  if (target.schedule()) {
+    text = fmt::format("schedule     {}, {} timesteps{}; the network predicts {}\n", spec.schedule.kind,
+                       target.schedule()->T(), spec.schedule.zero_terminal_snr ? ", zero terminal SNR" : "",
+                       to_string(spec.prediction));
+  } else if (spec.target.kind == "edm") {
+    text = fmt::format("target       EDM, sigma_data {:.4g}, sigma {:.4g} to {:.4g}; t is sigma\n",
+                       spec.target.sigma_data, spec.target.sigma_min, spec.target.sigma_max);
+  } else {
+    text = fmt::format("target       flow matching; the network predicts eps - x_0 and is told {:.4g} t\n",
+                       spec.target.time_scale);
+  }
   text += fmt::format("             {:>6} {:>9} {:>9} {:>9}\n", "t", "alpha", "sigma", "log SNR");
-  for (int64_t t : shown_timesteps(schedule)) {
-    text +=
-        fmt::format("             {:>6} {:>9.5f} {:>9.5f} {:>9.3f}\n", t, std::sqrt(schedule.alpha_bar(t)),
-                    std::sqrt(1 - schedule.alpha_bar(t)), schedule.log_snr(t));
+  for (const PathPoint& p : shown_levels(target.path())) {
+    text += fmt::format("             {:>6.4g} {:>9.5f} {:>9.5f} {:>9.3f}\n", p.t, p.alpha, p.sigma,
+                        2 * p.lambda());
   }
   return text;
 }
@@ -198,7 +213,7 @@ std::string model_text(const ModelFile& model, const nn::CostInterpreter& cost, 
   text += fmt::format("size         {} parameters ({} in fp32), {}FLOP a call and sample\n",
                       si(static_cast<double>(cost.parameter_count())),
                       format_bytes(4.0 * static_cast<double>(cost.parameter_count())), si(cost.flops()));
-  text += schedule_text(spec) + labels_text(spec);
+  text += process_text(spec) + labels_text(spec);
   text += fmt::format("values       x_0 = (value - {}) / {}, {}\n", spec.normaliser_offset,
                       spec.normaliser_scale, one_line(spec.units));
   if (!spec.licence.empty()) text += fmt::format("licence      {}\n", one_line(spec.licence));

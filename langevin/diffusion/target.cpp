@@ -69,4 +69,10 @@ Level Target::level(double t) const {
   return {point.alpha, point.sigma};
 }
 
+Level Target::level_of_told(double told) const {
+  if (schedule_) return level(told);
+  return level(config_.kind == "edm" ? std::clamp(std::exp(4 * told), path_.t_end, path_.t_max)
+                                     : std::clamp(told / config_.time_scale, 0.0, 1.0));
+}
+
 }  // namespace langevin

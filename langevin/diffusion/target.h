@@ -51,6 +51,8 @@ class Target {
   PredictionType prediction() const { return prediction_; }
   /// The amplitudes at t, for the whole batch; Error outside the path.
   Level level(double t) const;
+  /// The same where the network is told `told` (TrainingLevel::told).
+  Level level_of_told(double told) const;
 
  private:
   TargetConfig config_;

@@ -99,6 +99,7 @@ std::string pipeline_of(const PeerNetwork& peer, const std::string& scheduler) {
 
 void check_exportable(const ModelFile& model) {
   network_of(model);
+  check_ddpm(model.spec, fmt::format("{}: diffusers {}", model.path.string(), kVersion));
   check_size(model);
 }
 

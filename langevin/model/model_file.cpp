@@ -53,6 +53,8 @@ ModelFile open_foreign(const fs::path& path, SafetensorsFile file) {
 ModelFile open_file(const fs::path& path) {
   SafetensorsFile file = SafetensorsFile::open(path);
   verify_checksum(file);
+  check(file.metadata().count(ema_key) == 0, path.string(),
+        "holds averages that a model can be made of: langevin ema RUN --length 0.1 --out FILE");
   const auto it = file.metadata().find(spec_key);
   if (it == file.metadata().end()) return open_foreign(path, std::move(file));
   const nlohmann::json json =

@@ -13,6 +13,7 @@
 namespace langevin {
 
 inline constexpr const char* spec_key = "langevin";  // metadata key of the description
+inline constexpr const char* ema_key = "ema";        // and of a snapshot of averages (ema_snapshots.h)
 inline constexpr const char* ema_prefix = "ema.";    // where a checkpoint keeps the weights that are used
 
 /// An open model: description and memory-mapped weights.

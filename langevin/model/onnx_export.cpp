@@ -8,16 +8,23 @@ namespace {
 using nlohmann::json;
 
 onnx::About about(const ModelSpec& spec, const std::string& version) {
-  const Schedule schedule(spec.schedule);
+  const Target target = target_of(spec);
   onnx::About about;
   about.producer = "langevin";
   about.version = version;
-  about.text = fmt::format("The denoiser of a diffusion model: it predicts {} at timesteps 0 to {}.",
-                           to_string(spec.prediction), schedule.T() - 1);
-  const auto alphas = schedule.alphas_cumprod();
-  about.metadata = {{spec_key, to_json(spec).dump()},
-                    {"prediction", to_string(spec.prediction)},
-                    {"alphas_cumprod", json(std::vector<double>(alphas.begin(), alphas.end())).dump()}};
+  about.metadata = {{spec_key, to_json(spec).dump()}};
+  if (target.schedule()) {
+    about.text = fmt::format("The denoiser of a diffusion model: it predicts {} at timesteps 0 to {}.",
+                             to_string(spec.prediction), target.schedule()->T() - 1);
+    const auto alphas = target.schedule()->alphas_cumprod();
+    about.metadata.emplace("prediction", to_string(spec.prediction));
+    about.metadata.emplace("alphas_cumprod", json(std::vector<double>(alphas.begin(), alphas.end())).dump());
+  } else {
+    about.text = spec.target.kind == "edm"
+                     ? "The network of an EDM (arXiv:2206.00364): it sees c_in x and is told c_noise."
+                     : "The network of a flow (arXiv:2210.02747): it predicts eps - x_0 at t time_scale.";
+    about.metadata.emplace("target", to_json(spec.target).dump());
+  }
   if (!spec.labels.empty()) about.metadata.emplace("labels", json(spec.labels).dump());
   if (!spec.licence.empty()) about.metadata.emplace("licence", spec.licence);
   return about;

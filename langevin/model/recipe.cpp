@@ -4,6 +4,7 @@
 
 #include "langevin/diffusion/timesteps.h"
 #include "langevin/diffusion/training.h"
+#include "langevin/model/ema_profile.h"
 
 namespace langevin {
 namespace {
@@ -87,6 +88,16 @@ void run_fields(Schema& s, Recipe& r) {
   s.field("ema.decay", r.ema_decay, "decay of the weights' moving average; 0 = no average", {0, 0.9999999});
   s.field("ema.warmup", r.ema_warmup,
           "shorten the average early on: min(decay, (1 + n) / (10 + n)) after n updates");
+  s.field("ema.lengths", r.ema_lengths,
+          "relative lengths of averages kept for `langevin ema`, such as [0.05, 0.1]; each takes the memory "
+          "of the weights (arXiv:2312.02696)",
+          {0.001, max_ema_length});
+  s.field("ema.snapshots", r.ema_snapshots, "snapshots of these averages kept, evenly over the run; at most",
+          {2, 1000});
+  s.field("ema.snapshot_every", r.ema_snapshot_every,
+          "updates between snapshots, doubled whenever there would be too many", {1, 1e9});
+  s.field("ema.snapshot_precision", r.ema_snapshot_precision, "of snapshots on the disk; bf16 halves them",
+          {"fp32", "bf16"});
   s.field("checkpoint.minutes", r.checkpoint_minutes,
           "minutes between checkpoints; 0 = only by steps and at the end", {0, 1e7});
   s.field("checkpoint.every", r.checkpoint_steps, "steps between checkpoints; 0 = by minutes", {0, 1e12});
@@ -175,6 +186,8 @@ void check_recipe(const Recipe& r) {
         "(schedule.zero_terminal_snr); "
         "use v_prediction or sample");
   }
+  if (r.ema_lengths.size() > 8)
+    fail_usage("ema.lengths: at most 8 averages are kept, got {}", r.ema_lengths.size());
   try {  // what no size of picture could make right
     const int64_t side = int64_t{8} << stages;
     make_network(r, 3, side, side, 0);

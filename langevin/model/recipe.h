@@ -57,6 +57,10 @@ struct Recipe {
   OptimizerRecipe optimizer;
   double ema_decay = 0.999;
   bool ema_warmup = true;
+  std::vector<double> ema_lengths;   // of power-function averages (ema_profile.h); empty: none
+  int64_t ema_snapshots = 32;        // kept at most
+  int64_t ema_snapshot_every = 100;  // updates between the first ones
+  std::string ema_snapshot_precision = "fp32";
   int64_t batch = 64;
   int64_t accumulation = 1;
   bool recompute = false;

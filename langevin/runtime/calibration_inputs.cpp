@@ -2,7 +2,8 @@
 
 #include <algorithm>
 
-#include "langevin/diffusion/process.h"
+#include "langevin/diffusion/time_draws.h"
+#include "langevin/diffusion/training.h"
 #include "langevin/model/sampling.h"
 
 namespace langevin::runtime {
@@ -32,24 +33,28 @@ std::vector<int64_t> classes(const ModelSpec& spec, std::vector<int64_t> labels,
 
 std::vector<CalibrationBatch> inputs_from_data(const ModelSpec& spec, const HostArrayF& x0,
                                                const std::vector<int64_t>& labels, uint64_t seed) {
-  const Schedule schedule(spec.schedule);
+  const Target target = target_of(spec);
+  TimeDraws draws;
+  draws.whole_range = true;
   const int64_t count = x0.batch(), batches = (count + kCalibrationBatch - 1) / kCalibrationBatch;
   std::vector<CalibrationBatch> inputs;
   for (int64_t b = 0; b < batches; ++b) {
     const int64_t first = b * kCalibrationBatch, size = std::min(kCalibrationBatch, count - first);
-    std::vector<int64_t> t, given;
+    std::vector<int64_t> given;
+    std::vector<TrainingLevel> levels;
+    std::vector<double> told;
     for (int64_t i = 0; i < size; ++i) {
       // Place i * batches + b of all: every batch reaches from clean to noise.
       const double place = (static_cast<double>(i * batches + b) + 0.5) / static_cast<double>(size * batches);
-      t.push_back(static_cast<int64_t>(place * static_cast<double>(schedule.T())));
+      levels.push_back(training_level(target, time_at(target, draws, place)));
+      told.push_back(levels.back().told);
       if (!labels.empty()) given.push_back(labels[static_cast<size_t>(first + i)]);
     }
     const HostArrayF clean = rows(x0, first, size);
     const HostArrayF eps =
         noise_like(clean, NoiseKey{seed, static_cast<uint64_t>(first), Purpose::calibration, 0});
-    inputs.push_back({q_sample(schedule, clean, std::span<const int64_t>(t), eps),
-                      {t.begin(), t.end()},
-                      classes(spec, given, first, size, seed)});
+    inputs.push_back(
+        {training_pair<HostArrayF>(levels, clean, eps).input, told, classes(spec, given, first, size, seed)});
   }
   return inputs;
 }
@@ -58,7 +63,7 @@ std::vector<CalibrationBatch> inputs_from_trajectory(RuntimeNetwork& network, co
                                                      int64_t count, uint64_t seed,
                                                      const std::function<void(int64_t)>& progress) {
   constexpr int64_t kSteps = 25;  // of one walk
-  const Schedule schedule(spec.schedule);
+  const Target target = target_of(spec);
   std::vector<CalibrationBatch> inputs;
   const int64_t walks = (count + kSteps * kCalibrationBatch - 1) / (kSteps * kCalibrationBatch);
   for (int64_t walk = 0; walk < walks; ++walk) {
@@ -75,10 +80,11 @@ std::vector<CalibrationBatch> inputs_from_trajectory(RuntimeNetwork& network, co
     request.seed = seed;
     request.first_sample = static_cast<uint64_t>(first);
     request.count = kCalibrationBatch;
-    request.sampler.steps =
-        std::min<int64_t>({kSteps, (count + kCalibrationBatch - 1) / kCalibrationBatch, schedule.T()});
+    request.sampler = usual_sampler(target.path());
+    request.sampler.steps = std::min(kSteps, (count + kCalibrationBatch - 1) / kCalibrationBatch);
+    if (target.schedule()) request.sampler.steps = std::min(request.sampler.steps, target.schedule()->T());
     request.labels = classes(spec, {}, first, kCalibrationBatch, seed);
-    sample_request(backend, spec, schedule, request, {});
+    sample_request(backend, spec, target, request, {});
   }
   return inputs;
 }

@@ -57,6 +57,8 @@ void read_as_in_memory(const SafetensorsFile& file, at::Tensor& flat, const Para
   flat.copy_(host);
 }
 
+std::string power_prefix(size_t i) { return fmt::format("power{}.", i); }
+
 json to_json(const TrainState& s, int64_t updates) {
   return {{"step", s.step},
           {"updates", updates},
@@ -89,10 +91,12 @@ void save_checkpoint(const fs::path& run, const TrainState& state, const ModelSp
   add_as_in_memory(tensors, memory, store.flat(), store, "weight.");
   add_as_in_memory(tensors, memory, optimizer.m(), store, "m.");
   add_as_in_memory(tensors, memory, optimizer.v(), store, "v.");
+  json training = to_json(state, optimizer.updates());
+  for (size_t i = 0; i < optimizer.ema_lengths().size(); ++i)
+    add_as_in_memory(tensors, memory, optimizer.power_ema(i), store, power_prefix(i));
+  training["ema_lengths"] = optimizer.ema_lengths();
   write_safetensors(checkpoint_path(run, state.step), tensors,
-                    {{spec_key, to_json(spec).dump()},
-                     {"training", to_json(state, optimizer.updates()).dump()},
-                     {"config", config}});
+                    {{spec_key, to_json(spec).dump()}, {"training", training.dump()}, {"config", config}});
   remove_old(run, keep, checkpoint_path(run, state.step));
 }
 
@@ -144,6 +148,11 @@ TrainState load_checkpoint(const fs::path& path, ParameterStore& store, Optimize
   store.refresh_leaves();
   try {
     const json s = json::parse(it->second);
+    const auto lengths = s.value("ema_lengths", std::vector<double>{});
+    check(lengths == optimizer.ema_lengths(), path.string(),
+          "the run averages the lengths {}; ema.lengths cannot change on --resume", json(lengths).dump());
+    for (size_t i = 0; i < lengths.size(); ++i)
+      read_as_in_memory(file, optimizer.power_ema(i), store, power_prefix(i));
     TrainState state;
     state.step = s.at("step").get<int64_t>();
     state.position = s.at("position").get<uint64_t>();

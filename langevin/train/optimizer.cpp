@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "langevin/kernels/adamw.h"
+#include "langevin/model/ema_profile.h"
 #include "langevin/torch/memory_pool.h"
 
 namespace langevin {
@@ -24,8 +25,10 @@ at::Tensor in_leaf_order(const at::Tensor& gradient, const at::Tensor& leaf) {
 
 }  // namespace
 
-Optimizer::Optimizer(const OptimizerRecipe& recipe, ParameterStore& store) : recipe_(recipe), store_(store) {
+Optimizer::Optimizer(const OptimizerRecipe& recipe, ParameterStore& store, std::vector<double> ema_lengths)
+    : recipe_(recipe), store_(store), ema_lengths_(std::move(ema_lengths)) {
   ema_ = store.flat().clone();
+  for (size_t i = 0; i < ema_lengths_.size(); ++i) power_ema_.push_back(store.flat().clone());
   m_ = at::zeros_like(store.flat());
   v_ = recipe.name == "adamw" ? at::zeros_like(store.flat()) : at::empty({0}, store.flat().options());
   if (store.precision() == Precision::bf16) take_gradients_early();
@@ -114,6 +117,8 @@ void Optimizer::step(double lr, double multiplier, double ema_decay) {
       step_aten(parameters[i], gradients_[i], lr, multiplier, ema_decay);
     }
   }
+  for (size_t i = 0; i < power_ema_.size(); ++i)
+    power_ema_[i].lerp_(store_.flat(), 1 - power_ema_decay(ema_exponent(ema_lengths_[i]), updates_));
   discard();
 }
 

@@ -9,7 +9,8 @@ namespace langevin {
 
 class Optimizer {
  public:
-  Optimizer(const OptimizerRecipe& recipe, ParameterStore& store);
+  /// `ema_lengths`: of power-function averages to keep beside the classic one (model/ema_profile.h).
+  Optimizer(const OptimizerRecipe& recipe, ParameterStore& store, std::vector<double> ema_lengths = {});
   ~Optimizer();
   Optimizer(const Optimizer&) = delete;
   Optimizer& operator=(const Optimizer&) = delete;
@@ -19,7 +20,7 @@ class Optimizer {
   void collect(bool single_part);
   /// Norm of the collected gradient times `multiplier`; not finite if any element is not.
   double gradient_norm(double multiplier) const;
-  /// One update with the collected gradient times `multiplier`; moves the EMA too.
+  /// One update with the collected gradient times `multiplier`; moves the averages too.
   void step(double lr, double multiplier, double ema_decay);
   /// Forgets the collected gradient (a skipped step).
   void discard();
@@ -27,8 +28,10 @@ class Optimizer {
   int64_t updates() const { return updates_; }
   void set_updates(int64_t updates) { updates_ = updates; }
   at::Tensor& ema() { return ema_; }  // flat, like the store's
-  at::Tensor& m() { return m_; }      // first moment, or sgd's momentum
-  at::Tensor& v() { return v_; }      // second moment; empty for sgd
+  const std::vector<double>& ema_lengths() const { return ema_lengths_; }
+  at::Tensor& power_ema(size_t i) { return power_ema_.at(i); }  // flat, of ema_lengths()[i]
+  at::Tensor& m() { return m_; }                                // first moment, or sgd's momentum
+  at::Tensor& v() { return v_; }                                // second moment; empty for sgd
 
  private:
   void step_cpu(const Parameter& p, const at::Tensor& gradient, double lr, double multiplier,
@@ -42,6 +45,8 @@ class Optimizer {
   std::vector<at::Tensor> gradients_;
   std::vector<at::Tensor> arrived_;                                   // bf16, of the pass that is running
   std::vector<std::shared_ptr<torch::autograd::Node>> accumulators_;  // keep the hooks alive
+  std::vector<double> ema_lengths_;
+  std::vector<at::Tensor> power_ema_;
   int64_t updates_ = 0;
 };
 

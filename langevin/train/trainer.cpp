@@ -14,6 +14,7 @@
 #include "langevin/train/precision_choice.h"
 #include "langevin/train/preview.h"
 #include "langevin/train/schedule_lr.h"
+#include "langevin/train/snapshots.h"
 #include "langevin/train/training_step.h"
 
 namespace langevin {
@@ -89,7 +90,7 @@ class Trainer {
     job_.recipe.precision = to_string(precision);
     config_ = job_schema(job_).to_toml();
     network_.emplace(spec_.network, precision, device_, static_cast<uint64_t>(job_.recipe.seed), true);
-    optimizer_.emplace(job_.recipe.optimizer, network_->store());
+    optimizer_.emplace(job_.recipe.optimizer, network_->store(), job_.recipe.ema_lengths);
     objective_.emplace(make_objective(job_.recipe, spec_));
     announce();
     if (resume) {
@@ -98,6 +99,8 @@ class Trainer {
       state_ = load_checkpoint(checkpoint, network_->store(), *optimizer_);
       console_.info(fmt::format("resuming at step {} from {}", state_.step, checkpoint.string()));
       remove_stale_temporaries(run_ / "checkpoints");
+      remove_stale_temporaries(run_ / "ema");
+      remove_later_snapshots(run_, optimizer_->updates());
     }
     if (!resume) {
       make_folders(run_);
@@ -190,14 +193,7 @@ class Trainer {
         "the run began with another training target ({}); diffusion.target and its numbers cannot change on "
         "--resume",
         to_json(file.spec.target).dump());
-    nlohmann::json before, now;
-    to_json(before, file.spec.schedule);
-    to_json(now, spec_.schedule);
-    check(before == now, checkpoint.string(),
-          "the run began with another schedule; schedule.* cannot change on --resume");
-    check(file.spec.prediction == spec_.prediction, checkpoint.string(),
-          "the run predicts {}; diffusion.prediction cannot change on --resume",
-          to_string(file.spec.prediction));
+    if (spec_.target.kind == "ddpm") check_same_schedule(checkpoint, file.spec);
     const bool had_second_moments =
         file.weights.file().contains("v." + network_->store().parameters().front().name);
     check(had_second_moments == (job_.recipe.optimizer.name == "adamw"), checkpoint.string(),
@@ -210,6 +206,16 @@ class Trainer {
     }
   }
 
+  void check_same_schedule(const fs::path& checkpoint, const ModelSpec& was) const {
+    nlohmann::json before, now;
+    to_json(before, was.schedule);
+    to_json(now, spec_.schedule);
+    check(before == now, checkpoint.string(),
+          "the run began with another schedule; schedule.* cannot change on --resume");
+    check(was.prediction == spec_.prediction, checkpoint.string(),
+          "the run predicts {}; diffusion.prediction cannot change on --resume", to_string(was.prediction));
+  }
+
   /// Names what differs from the run's own configuration and makes other numbers than it would have.
   void warn_of_changes(const SafetensorsFile& checkpoint) const {
     const auto config = checkpoint.metadata().find("config");
@@ -220,6 +226,8 @@ class Trainer {
       Recipe& r = job->recipe;
       if (r.optimizer.decay == "constant") r.steps = 0, r.minutes = 0;
       r.checkpoint_minutes = r.sample_minutes = r.sample_guidance = 0;
+      r.ema_snapshots = r.ema_snapshot_every = 0;
+      r.ema_snapshot_precision.clear();
       r.checkpoint_steps = r.checkpoint_keep = r.sample_count = r.sample_steps = r.max_bad_steps = 0;
       r.preset.clear();
       job->data.clear();  // its hash is what counts
@@ -266,6 +274,7 @@ class Trainer {
       optimizer_->step(learning_rate(r.optimizer, state_.step, progress_share()), part_share * clip,
                        ema_decay(r.ema_decay, r.ema_warmup, optimizer_->updates()));
       state_.bad_steps = 0;
+      if (snapshot_due(r, optimizer_->updates())) snapshot();
     } else {
       optimizer_->discard();
       ++state_.skipped;
@@ -277,6 +286,11 @@ class Trainer {
       console_.warn(fmt::format("step {}: the gradient is not finite; the step is skipped", state_.step));
     }
     if (state_.bad_steps >= r.max_bad_steps) roll_back();
+  }
+
+  void snapshot() {
+    spec_.provenance["steps"] = state_.step + 1;  // the step that this update ends
+    save_snapshot(run_, job_.recipe, spec_, network_->store(), *optimizer_);
   }
 
   /// Weights, moments and EMA return to the last checkpoint; the stream of data goes on, so other batches
@@ -293,6 +307,7 @@ class Trainer {
         fmt::format("step {}: {} non-finite gradients in a row; weights, moments and EMA return to {}",
                     state_.step, state_.bad_steps, checkpoint.string()));
     load_checkpoint(checkpoint, network_->store(), *optimizer_);
+    remove_later_snapshots(run_, optimizer_->updates());
     ++state_.rollbacks;
     state_.bad_steps = 0;
   }
@@ -360,6 +375,9 @@ class Trainer {
   TrainResult end(const std::string& reason) {
     const double seconds = elapsed();
     if (stepped_ || !fs::exists(run_ / "model.safetensors")) save();
+    if (stepped_ && !job_.recipe.ema_lengths.empty() && optimizer_->updates() > 0 &&
+        !snapshot_due(job_.recipe, optimizer_->updates()))
+      save_snapshot(run_, job_.recipe, spec_, network_->store(), *optimizer_);
     if (stepped_ && job_.recipe.sample_count > 0 && reason != "signal") preview();
     return {.run = run_,
             .model = run_ / "model.safetensors",

@@ -65,6 +65,7 @@ TEST(Target, APerfectNetworkGivesBackTheData) {
         return answer;
       };
       const PathPoint p = target.path().at(t);
+      EXPECT_NEAR(target.level_of_told(level.told).sigma[0], p.sigma, 1e-12 * p.sigma);
       const Prediction<A> got = make_denoiser(perfect, target)(lincomb(p.alpha, x0, p.sigma, eps), t, {});
       EXPECT_LT(furthest(got.x0, x0), 1e-10) << target.config().kind << " " << t;
       EXPECT_LT(furthest(got.eps, eps), 1e-10) << target.config().kind << " " << t;

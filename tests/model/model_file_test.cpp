@@ -65,6 +65,25 @@ TEST_F(ModelFileTest, RoundTrip) {
   EXPECT_EQ(null_label(model.spec), 2);
 }
 
+TEST_F(ModelFileTest, ATargetStandsInPlaceOfTheSchedule) {
+  for (const TargetConfig& target : {TargetConfig{.kind = "edm", .sigma_data = 0.3}, {.kind = "flow"}}) {
+    spec_.target = target;
+    write_model(folder_ / "model.safetensors", spec_, tensors_);
+    const ModelSpec read = open_model(folder_).spec;
+    EXPECT_EQ(read.target, target);
+    EXPECT_FALSE(target_of(read).schedule());
+    nlohmann::json json = to_json(spec_);
+    EXPECT_FALSE(json.contains("schedule"));
+    json["prediction"] = "epsilon";
+    EXPECT_THROW(spec_from_json(json, "test"), Error);  // which of the two?
+    json.erase("prediction");
+    json["target"]["kind"] = "edn";
+    EXPECT_THROW(spec_from_json(json, "test"), Error);
+    json["target"] = {{"kind", "edm"}, {"sigma_min", 3}, {"sigma_max", 2}};
+    EXPECT_THROW(spec_from_json(json, "test"), Error);
+  }
+}
+
 TEST_F(ModelFileTest, AnUnknownClassNamesTheNearest) {
   try {
     class_index(spec_, "cag");
@@ -151,6 +170,19 @@ TEST(Recipe, WhatCannotWorkIsRefused) {
   r.steps = 0;
   r.minutes = 0;
   EXPECT_THROW(check_recipe(r), UsageError);  // training never goes on for ever
+  for (const std::string kind : {"edm", "flow"}) {
+    r = preset("small");
+    r.target.kind = kind;
+    EXPECT_NO_THROW(check_recipe(r)) << kind;
+    r.loss.kind = "min_snr_gamma";  // a weight of timesteps
+    EXPECT_THROW(check_recipe(r), UsageError) << kind;
+    r.loss.kind = "none";
+    r.times.edm_stddev = r.times.flow_stddev = 0;
+    EXPECT_THROW(check_recipe(r), UsageError) << kind;
+  }
+  r = preset("small");
+  r.target = {.kind = "edm", .sigma_min = 80, .sigma_max = 1};
+  EXPECT_THROW(check_recipe(r), UsageError);
   r = preset("small");
   r.network.attention = {7};
   EXPECT_THROW(check_recipe(r), UsageError);

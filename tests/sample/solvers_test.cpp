@@ -282,6 +282,53 @@ TEST(Paths, EdmAndFlowSampleTheSameData) {
   EXPECT_THROW(run_sampler(named("euler", 10), mixture_denoiser<double>(flow, kData), flow, z), Error);
 }
 
+// On EDM's path and on that of flow matching a sampler either is refused or gets the data right; both say
+// what they are sampled with.
+TEST(Paths, EverySamplerFitsOrIsRefused) {
+  for (const NoisePath& path : {edm_path(), flow_path()}) {
+    const bool flow = path.t_max == 1;
+    const A z = initial_noise(A({1500, 2}), 9, 0);
+    std::vector<std::string> refused;
+    for (const std::string& name : sampler_names()) {
+      SamplerConfig config = named(name, 40, usual_spacing(path));
+      try {
+        check_sampler(config, path);
+      } catch (const Error& e) {
+        EXPECT_NE(std::string(e.what()).find(flow ? "flow_heun" : "heun"), std::string::npos) << e.what();
+        EXPECT_THROW(run_sampler(config, mixture_denoiser<double>(path, kData), path, z), Error);
+        refused.push_back(name);
+        continue;
+      }
+      const A x = run_sampler(config, mixture_denoiser<double>(path, kData), path, z);
+      double mean = 0;
+      for (int64_t i = 0; i < x.batch(); ++i) mean += x.sample(i)[0] / static_cast<double>(x.batch());
+      EXPECT_NEAR(mean, 0.25 * 1 - 0.5 * 0.5, 0.1) << name << " on the " << path.name;
+    }
+    const std::vector<std::string> timesteps{"ddpm", "ddim", "lcm"};
+    EXPECT_TRUE(std::equal(timesteps.begin(), timesteps.begin() + 2, refused.begin()));
+    if (!flow) {
+      EXPECT_EQ(refused, timesteps);
+    }
+    check_sampler(usual_sampler(path), path);
+    EXPECT_EQ(usual_sampler(path).name, flow ? "flow_heun" : "heun");
+    EXPECT_EQ(sampler_calls(usual_sampler(path)), flow ? 49 : 35);
+    SamplerConfig leading = named("dpmsolver++", 10, "leading"), compat = named("dpmsolver++", 10);
+    compat.compat_diffusers = true;
+    EXPECT_THROW(check_sampler(leading, path), Error);
+    EXPECT_THROW(check_sampler(compat, path), Error);
+    const SamplerConfig karras = named("flow_euler", 10, "karras");
+    if (flow) {
+      EXPECT_THROW(check_sampler(karras, path), Error);
+    } else {
+      EXPECT_NO_THROW(check_sampler(karras, path));
+    }
+  }
+  const NoisePath discrete = discrete_path(schedule());
+  EXPECT_EQ(usual_sampler(discrete).name, "ddim");
+  EXPECT_EQ(usual_steps("ddpm", discrete), 1000);
+  EXPECT_THROW(usual_steps("ddpn", discrete), Error);
+}
+
 TEST(Sampler, RefusesWhatDoesNotFit) {
   const auto error = [](auto change) -> std::string {
     SamplerConfig config;
