@@ -2,25 +2,33 @@
 
 #include <hwy/cache_control.h>
 
+#include <algorithm>
+#include <array>
+#include <chrono>
 #include <system_error>
 
 #include "langevin/core/check.h"
+#include "langevin/runtime/processors.h"
 
 namespace langevin::runtime {
 namespace {
 
-constexpr int kSpins = 400;      // pauses before giving way: some 20 microseconds
-constexpr int kPatience = 4000;  // of a thread without a call before it sleeps
+constexpr int kSpins = 1000;     // pauses before sleeping in the midst of a call: some 50 microseconds
+constexpr int kPatience = 4000;  // of a thread without a call before it sleeps until there is one
+constexpr int kParting = 64;     // threads beyond so many do not look where the others are
+constexpr auto kNap = std::chrono::microseconds(20);
 constexpr uint64_t kLow = 0xffffU;
 
 uint64_t word(uint32_t call, uint64_t low) { return uint64_t{call} << 32 | low; }
 uint32_t call_of(uint64_t word) { return static_cast<uint32_t>(word >> 32); }
 
-void pause_or_yield(int waited) {
+// Naps, and does not yield: a yield gives up the rest of a time slice, and a hundred of them leave a thread
+// far behind its neighbours when it next has work.
+void pause_or_nap(int waited) {
   if (waited < kSpins) {
     hwy::Pause();
   } else {
-    std::this_thread::yield();
+    std::this_thread::sleep_for(kNap);
   }
 }
 
@@ -57,6 +65,7 @@ void Team::run_stages(std::span<const int> units, Function function) {
   }
   stages_.store(static_cast<int>(units.size()), std::memory_order_relaxed);
   function_ = function;
+  members_[0].processor.store(current_processor(), std::memory_order_relaxed);
   call_.store(call, std::memory_order_release);
   if (!workers_.empty()) call_.notify_all();
   help(0, call);
@@ -66,15 +75,34 @@ void Team::serve(int thread) {
   uint32_t seen = 0;
   while (!stop_.load(std::memory_order_relaxed)) {
     seen = wait_for_call(seen);
-    if (!stop_.load(std::memory_order_relaxed)) help(thread, seen);
+    if (stop_.load(std::memory_order_relaxed)) return;
+    part_from_others(thread);
+    help(thread, seen);
   }
+}
+
+// The caller of run() stays where it is; the others leave the processors of those before them.
+void Team::part_from_others(int thread) {
+  std::atomic<int>& own = members_[static_cast<size_t>(thread)].processor;
+  own.store(current_processor(), std::memory_order_relaxed);
+  std::array<int, kParting> taken;
+  const int others = std::min<int>(thread, kParting);
+  bool together = false;
+  for (int t = 0; t < others; ++t) {
+    taken[static_cast<size_t>(t)] =
+        members_[static_cast<size_t>(t)].processor.load(std::memory_order_relaxed);
+    together = together || (taken[static_cast<size_t>(t)] == own && own >= 0);
+  }
+  if (!together) return;
+  leave_processors({taken.data(), static_cast<size_t>(others)});
+  own.store(current_processor(), std::memory_order_relaxed);
 }
 
 uint32_t Team::wait_for_call(uint32_t seen) const {
   for (int waited = 0; waited < kPatience; ++waited) {
     const uint32_t call = call_.load(std::memory_order_acquire);
     if (call != seen) return call;
-    pause_or_yield(waited);
+    hwy::Pause();
   }
   call_.wait(seen, std::memory_order_acquire);
   return call_.load(std::memory_order_acquire);
@@ -121,7 +149,7 @@ bool Team::wait_until_done(int stage, uint32_t call) const {
     }
     if (done == static_cast<uint64_t>(units_[stage].load(std::memory_order_relaxed))) return true;
     if (call_.load(std::memory_order_relaxed) != call) return false;
-    pause_or_yield(waited);
+    pause_or_nap(waited);
   }
 }
 

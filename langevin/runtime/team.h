@@ -4,8 +4,7 @@
 // Nobody waits for a thread that has taken nothing: one that the system has put aside costs its help, not its
 // time slice.
 //
-// Waiting threads spin for some microseconds, then give way to whoever wants the processor; between calls
-// they sleep after a while.
+// Waiting threads spin for some microseconds, then nap; between calls they sleep after a while.
 #pragma once
 
 #include <atomic>
@@ -63,10 +62,12 @@ class Team {
   struct alignas(64) Member {
     std::atomic<uint64_t> share[kStages];             // call << 32 | end << 16 | next
     alignas(64) std::atomic<uint64_t> done[kStages];  // call << 32 | units that this thread has done
+    std::atomic<int> processor = -1;                  // that it was seen on
   };
 
   void run_stages(std::span<const int> units, Function function);
   void serve(int thread);
+  void part_from_others(int thread);
   bool help(int thread, uint32_t call);
   bool take(int from, int stage, uint32_t call, int& unit);
   bool wait_until_done(int stage, uint32_t call) const;

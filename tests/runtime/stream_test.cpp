@@ -81,7 +81,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"unconditional", {16, 32}, 5, 8, 0},
                     Case{"bias_alone", {16, 32}, 5, 8, 5, 2, 8, false},
                     Case{"odd_channels", {24, 33, 57}, 3, 3, 7, 5, 4}, Case{"one_stage", {8}, 5, 1, 2, 1, 5},
-                    Case{"k1", {8, 8}, 1, 8, 3, 7, 2}, Case{"wide", {64, 256}, 5, 8, 11, 6, 16}),
+                    Case{"k1", {8, 8}, 1, 2, 3, 7, 2}, Case{"wide", {64, 256}, 5, 8, 11, 6, 16}),
     [](const auto& info) { return info.param.name; });
 
 TEST(StreamedPlan, EveryOperatorOnTheImageIsPartOfAStreamedStep) {
