@@ -97,7 +97,8 @@ struct Calls {
       : x(noise_like(HostArrayF(nn::input_shape(network, batch)), NoiseKey{})) {
     for (int64_t i = 0; i < kObservations; ++i) {
       const NoiseKey key{0, 1, Purpose::test, static_cast<uint32_t>(i)};
-      observations.push_back({{}, noise_like(HostArrayF({batch, nn::global_cond_dim(network)}), key)});
+      observations.push_back(
+          {.global_cond = noise_like(HostArrayF({batch, nn::global_cond_dim(network)}), key)});
     }
   }
   HostArrayF operator()(Engine& engine, int64_t i) const {

@@ -106,7 +106,8 @@ nlohmann::json model_json(const ModelFile& model, const nn::CostInterpreter& cos
         {{"block", row.path}, {"output", row.output}, {"parameters", row.parameters}, {"flops", row.flops}});
   }
   auto levels = nlohmann::json::array();
-  for (const PathPoint& p : shown_levels(target_of(model.spec).path())) {
+  const bool diffuses = nn::autoencoder(model.spec.network) == nullptr;
+  for (const PathPoint& p : diffuses ? shown_levels(target_of(model.spec).path()) : std::vector<PathPoint>{}) {
     // JSON has no infinity: an end without signal says null there.
     const double log_snr = 2 * p.lambda();
     levels.push_back({{"t", p.t},
@@ -194,14 +195,31 @@ std::string blocks_text(const nn::CostInterpreter& cost, int depth) {
                             si(cost.flops()));
 }
 
+/// "; conditioned on encoder_hidden_states (1, S, 768)"
+std::string conditions_text(const nn::NetworkConfig& network) {
+  std::string text;
+  each_condition(
+      [&](const std::optional<nn::Condition>& taken) {
+        if (!taken) return;
+        text += fmt::format("{}{} {}{}", text.empty() ? "; conditioned on " : ", ", taken->key,
+                            nn::wanted_shape(*taken), taken->required ? "" : " if given");
+      },
+      nn::conditions(network, 1));
+  return text;
+}
+
 /// "3 x 32 x 32 (channels x height x width)"
 std::string input_text(const nn::NetworkConfig& network) {
   const Shape input = nn::input_shape(network, 1);
+  if (const auto* c = nn::autoencoder(network)) {
+    const Shape z = nn::latent_shape(*c, input);
+    return fmt::format("{} x {} x {} (channels x height x width), latents {} x {} x {}", input[1], input[2],
+                       input[3], z[1], z[2], z[3]);
+  }
   if (input.size() == 4)
-    return fmt::format("{} x {} x {} (channels x height x width)", input[1], input[2], input[3]);
-  const int64_t width = nn::global_cond_dim(network);
-  return fmt::format("{} x {} (numbers x horizon){}", input[1], input[2],
-                     width > 0 ? fmt::format(", conditioned on {} numbers", width) : "");
+    return fmt::format("{} x {} x {} (channels x height x width){}", input[1], input[2], input[3],
+                       conditions_text(network));
+  return fmt::format("{} x {} (numbers x horizon){}", input[1], input[2], conditions_text(network));
 }
 
 std::string model_text(const ModelFile& model, const nn::CostInterpreter& cost, int depth) {
@@ -213,7 +231,7 @@ std::string model_text(const ModelFile& model, const nn::CostInterpreter& cost, 
   text += fmt::format("size         {} parameters ({} in fp32), {}FLOP a call and sample\n",
                       si(static_cast<double>(cost.parameter_count())),
                       format_bytes(4.0 * static_cast<double>(cost.parameter_count())), si(cost.flops()));
-  text += process_text(spec) + labels_text(spec);
+  if (nn::autoencoder(spec.network) == nullptr) text += process_text(spec) + labels_text(spec);
   text += fmt::format("values       x_0 = (value - {}) / {}, {}\n", spec.normaliser_offset,
                       spec.normaliser_scale, one_line(spec.units));
   if (!spec.licence.empty()) text += fmt::format("licence      {}\n", one_line(spec.licence));

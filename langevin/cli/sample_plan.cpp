@@ -86,7 +86,16 @@ SamplePlan make_plan(const SampleOptions& o, const ModelFile& model) {
   const ModelSpec& spec = model.spec;
   SamplePlan plan;
   const Shape input = nn::input_shape(spec.network, 1);
+  check(nn::autoencoder(spec.network) == nullptr, o.model,
+        "is an autoencoder, not a model of samples; `langevin forward` encodes and decodes with it");
   check(input.size() == 4, o.model, "is a model of sequences; sample makes pictures (see langevin forward)");
+  each_condition(
+      [&](const std::optional<nn::Condition>& taken) {
+        check(!taken || !taken->required, o.model,
+              "is conditioned on {}, which sample cannot give (see langevin forward)",
+              taken ? taken->key : "");
+      },
+      nn::conditions(spec.network, 1));
   plan.shape = Shape(input.begin() + 1, input.end());
   plan.count = o.count.value_or(16);
   if (plan.count < 1 || plan.count > 1'000'000'000)

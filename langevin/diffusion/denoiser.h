@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "langevin/diffusion/conditions.h"
 #include "langevin/diffusion/prediction.h"
 #include "langevin/diffusion/schedule.h"
 
@@ -18,6 +19,11 @@ template <class A>
 struct Cond {
   std::vector<int64_t> class_labels = {};  // empty: unconditional; otherwise one per sample, 0-based
   std::optional<A> global_cond = {};       // (B,D), what each sample is conditioned on: observations
+  std::optional<A> context = {};        // (B,S,D), tokens to attend to: an encoded text, observations in turn
+  std::optional<A> class_vectors = {};  // (B,D), a class as a vector; (B,1) where it is a number
+  std::optional<A> text_embeds = {};    // (B,D), a text as one vector
+  std::optional<A> time_ids = {};       // (B,K), picture sizes and crops
+  std::optional<A> timestep_cond = {};  // (B,D), an embedding of the guidance scale
 };
 
 /// x_t (B, ...), t in [0, T-1] for the whole batch -> x0 and eps, each (B, ...).
@@ -36,10 +42,13 @@ template <Array A>
 void check_cond(const A& x, const Cond<A>& cond) {
   check(cond.class_labels.empty() || static_cast<int64_t>(cond.class_labels.size()) == batch_size(x), "Cond",
         "needs no class labels or one per sample ({}), got {}", batch_size(x), cond.class_labels.size());
-  if (!cond.global_cond) return;
-  const Shape shape = shape_of(*cond.global_cond);
-  check(shape.size() == 2 && shape[0] == batch_size(x), "Cond", "global_cond must be ({}, D), got {}",
-        batch_size(x), to_string(shape));
+  each_condition(
+      [&](const std::optional<A>& value) {
+        check(!value || batch_size(*value) == batch_size(x), "Cond",
+              "a condition needs one row per sample ({}), got {}", batch_size(x),
+              value ? to_string(Shape(shape_of(*value))) : "");
+      },
+      cond);
 }
 
 /// A network with its schedule and prediction type is a denoiser. The result throws when the labels do not

@@ -25,6 +25,9 @@ class TensorSet {
   /// Error if two tensors come to bear one name.
   void rename(const std::function<std::string(const std::string& name)>& new_name);
 
+  /// What is no part of the network; nothing happens where there is no such tensor.
+  void remove(const std::string& name) { tensors_.erase(name); }
+
   bool contains(const std::string& name) const { return tensors_.count(name) != 0; }
   std::vector<std::string> names() const;  // sorted
   /// Error naming the file and the nearest name there is.

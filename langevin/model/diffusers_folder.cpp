@@ -98,7 +98,11 @@ Places places_of(const fs::path& folder) {
   places.network = folder;
   for (const PeerNetwork& peer : peer_networks()) {
     const fs::path inner = folder / peer.component;
-    if (!is_file(folder / kConfig) && is_file(inner / kConfig)) places.network = inner;
+    if (is_file(folder / kConfig) || !is_file(inner / kConfig)) continue;
+    check(places.network == folder || places.network == inner, folder.string(),
+          "holds {} and {}; give the folder of one of them", places.network.filename().string(),
+          peer.component);
+    places.network = inner;
   }
   for (const fs::path& file : {folder / kScheduler, folder / "scheduler" / kScheduler}) {
     if (places.scheduler.empty() && is_file(file)) places.scheduler = file;
@@ -161,6 +165,7 @@ json without_private_keys(json object) {
 }
 
 void read_scheduler(const Places& places, ModelFile& model) {
+  if (nn::autoencoder(model.spec.network) != nullptr) return;  // it knows no time
   if (places.scheduler.empty()) {
     model.notes.push_back(fmt::format(
         "{}: no scheduler beside the network; DDPM's schedule is taken (linear, 1000 timesteps, epsilon)",

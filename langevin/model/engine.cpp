@@ -15,32 +15,73 @@ void check_labels(const ModelSpec& spec, const std::vector<int64_t>& labels, int
 
 namespace {
 
-void check_global_cond(const ModelSpec& spec, const std::optional<HostArrayF>& given, int64_t batch) {
-  const int64_t width = nn::global_cond_dim(spec.network);
-  check(width > 0 || !given, "global_cond", "the model's network takes none");
-  check(width == 0 || given.has_value(), "global_cond", "is missing: the model's network needs {}",
-        to_string({batch, width}));
-  check(!given || given->shape() == Shape{batch, width}, "global_cond", "is {}, the network needs {}",
-        given ? to_string(given->shape()) : "", to_string({batch, width}));
+void check_conditions(const ModelSpec& spec, const Cond<HostArrayF>& cond, int64_t batch) {
+  each_condition(
+      [](const std::optional<nn::Condition>& taken, const std::optional<HostArrayF>& given,
+         const char* name) {
+        check(taken.has_value() || !given, name, "the model's network takes none");
+        if (!taken) return;
+        check(given.has_value() || !taken->required, taken->key, "is missing: the model's network needs {}",
+              nn::wanted_shape(*taken));
+        check(!given || nn::fits(*taken, given->shape()), taken->key, "is {}, the network needs {}",
+              given ? to_string(given->shape()) : "", nn::wanted_shape(*taken));
+      },
+      nn::conditions(spec.network, batch), cond, ConditionNames{});
+}
+
+void check_denoiser(const ModelSpec& spec, const char* what) {
+  check(nn::autoencoder(spec.network) == nullptr, what,
+        "the model is an autoencoder, not a denoiser; `langevin forward` encodes and decodes with it");
+}
+
+const nn::AutoencoderKLConfig& checked_autoencoder(const ModelSpec& spec, const char* what) {
+  const auto* c = nn::autoencoder(spec.network);
+  check(c != nullptr, what, "the model is no autoencoder: it has no latents");
+  return *c;
+}
+
+void check_images(const char* what, const HostArrayF& x, int64_t channels) {
+  check(x.shape().size() == 4 && x.batch() > 0 && x.shape()[1] == channels, what,
+        "is {}, the network needs (N, {}, H, W)", to_string(x.shape()), channels);
 }
 
 }  // namespace
 
+nn::LatentGaussian<HostArrayF> Engine::encode(const HostArrayF& pictures) {
+  check_pictures(spec(), pictures);
+  fail("{}: runs no autoencoders so far; use --backend torch", name());
+}
+
+HostArrayF Engine::decode(const HostArrayF& latents) {
+  check_latents(spec(), latents);
+  fail("{}: runs no autoencoders so far; use --backend torch", name());
+}
+
+void check_pictures(const ModelSpec& spec, const HostArrayF& pictures) {
+  check_images("sample", pictures, checked_autoencoder(spec, "encode").in_channels);
+}
+
+void check_latents(const ModelSpec& spec, const HostArrayF& latents) {
+  check_images("latent", latents, checked_autoencoder(spec, "decode").latent_channels);
+}
+
 void check_forward(const ModelSpec& spec, const HostArrayF& x, const std::vector<double>& t,
                    const Cond<HostArrayF>& cond) {
+  check_denoiser(spec, "forward");
   const Shape want = nn::input_shape(spec.network, x.batch());
   check(x.shape().size() == want.size() && x.shape()[1] == want[1] && x.batch() > 0, "forward",
         "sample is {}, the network needs {}", to_string(x.shape()), to_string(want));
   check(static_cast<int64_t>(t.size()) == x.batch(), "forward", "needs one timestep per sample ({}), got {}",
         x.batch(), t.size());
   check_labels(spec, cond.class_labels, x.batch());
-  check_global_cond(spec, cond.global_cond, x.batch());
+  check_conditions(spec, cond, x.batch());
 }
 
 void check_request(const ModelSpec& spec, const SampleRequest& request) {
+  check_denoiser(spec, "sample");
   const Shape shape = nn::input_shape(spec.network, request.count);
   if (!request.labels.empty()) check_labels(spec, request.labels, request.count);
-  check_global_cond(spec, request.global_cond, request.count);
+  check_conditions(spec, request.cond, request.count);
   check(!request.x_T || request.x_T->shape() == shape, "sample",
         "the starting noise is {}, the model needs {}", request.x_T ? to_string(request.x_T->shape()) : "",
         to_string(shape));

@@ -22,9 +22,9 @@ struct SampleRequest {
   uint64_t seed = 0;
   uint64_t first_sample = 0;
   int64_t count = 1;
-  std::vector<int64_t> labels;            // empty: unconditional; else one per sample
-  std::optional<HostArrayF> global_cond;  // (count, D), of networks that are conditioned so
-  std::optional<HostArrayF> x_T;          // start from exactly this noise (count, C, H, W)
+  std::vector<int64_t> labels;  // empty: unconditional; else one per sample
+  Cond<HostArrayF> cond;        // of `count` rows, without class labels; of networks that are conditioned so
+  std::optional<HostArrayF> x_T;  // start from exactly this noise (count, C, H, W)
 };
 
 class Engine {
@@ -38,6 +38,10 @@ class Engine {
                              const Cond<HostArrayF>& cond) = 0;
   /// x_0 (count,C,H,W) or (count,C,L). `observer` (may be empty) sees copies on the host; false stops.
   virtual HostArrayF sample(const SampleRequest& request, const Observer<HostArrayF>& observer) = 0;
+  /// Of an autoencoder, and of an engine that runs them; else Error. Pictures (B,C,H,W) -> the Gaussian of
+  /// their latents (B,latent,h,w), and latents -> pictures.
+  virtual nn::LatentGaussian<HostArrayF> encode(const HostArrayF& pictures);
+  virtual HostArrayF decode(const HostArrayF& latents);
 };
 
 /// What every backend refuses before it computes; Error names the expectation and what was given.
@@ -45,6 +49,9 @@ void check_labels(const ModelSpec& spec, const std::vector<int64_t>& labels, int
 void check_forward(const ModelSpec& spec, const HostArrayF& x, const std::vector<double>& t,
                    const Cond<HostArrayF>& cond);
 void check_request(const ModelSpec& spec, const SampleRequest& request);
+/// Of encode and decode.
+void check_pictures(const ModelSpec& spec, const HostArrayF& pictures);
+void check_latents(const ModelSpec& spec, const HostArrayF& latents);
 
 struct EngineOptions {
   std::string device = "auto";     // auto | cpu | cuda

@@ -45,7 +45,11 @@ ModelFile open_foreign(const fs::path& path, SafetensorsFile file) {
       is_policy_folder(path), path.string(),
       "no description of a model inside (metadata key '{}'); give a model file, a checkpoint or a run folder",
       spec_key);
-  ModelFile model{path, policy_folder_spec(path), TensorSet::of_file(std::move(file)), true};
+  ModelFile model;
+  model.path = path;
+  model.weights = TensorSet::of_file(std::move(file));
+  model.foreign = true;
+  model.spec = policy_folder_spec(path, model.weights);
   check_weights(model);
   return model;
 }

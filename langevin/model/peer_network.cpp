@@ -9,17 +9,29 @@ namespace langevin {
 
 using nlohmann::json;
 
+namespace {
+
+template <auto read>
+nn::NetworkConfig read_with(const json& config, const std::string& source, const TensorSet&) {
+  return read(config, source);
+}
+
+template <class Config>
+json write_as(const nn::NetworkConfig& network) {
+  const auto* config = std::get_if<Config>(&network);
+  return config == nullptr ? json() : nn::to_json(*config);
+}
+
+}  // namespace
+
 const std::vector<PeerNetwork>& peer_networks() {
   static const std::vector<PeerNetwork> table{
-      {"UNet2DModel", "unet",
-       [](const json& config, const std::string& source, const TensorSet&) -> nn::NetworkConfig {
-         return nn::unet2d_config_from_json(config, source);
-       },
-       current_attention_name,
-       [](const nn::NetworkConfig& network) -> json {
-         const auto* config = std::get_if<nn::UNet2DConfig>(&network);
-         return config == nullptr ? json() : nn::to_json(*config);
-       }},
+      {"UNet2DModel", "unet", read_with<nn::unet2d_config_from_json>, current_attention_name,
+       write_as<nn::UNet2DConfig>},
+      {"UNet2DConditionModel", "unet", read_with<nn::unet2d_condition_config_from_json>,
+       current_attention_name, write_as<nn::UNet2DConditionConfig>},
+      {"AutoencoderKL", "vae", read_with<nn::autoencoder_kl_config_from_json>, current_attention_name,
+       write_as<nn::AutoencoderKLConfig>},
   };
   return table;
 }

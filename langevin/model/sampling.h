@@ -59,7 +59,11 @@ Network<A> sampling_network(NetworkCall<A> call, SamplingConditions c) {
     std::vector<double> times = t;
     times.insert(times.end(), t.begin(), t.end());
     labels.insert(labels.end(), none.begin(), none.end());
-    if (given.global_cond) given.global_cond = stack(*given.global_cond, *given.global_cond);
+    each_condition(
+        [](std::optional<A>& value) {
+          if (value) value = stack(*value, *value);
+        },
+        given);
     const A both = call(stack(x, x), times, given);
     return guide(samples(both, batch, batch), samples(both, 0, batch), c.guidance);
   };
@@ -83,8 +87,12 @@ HostArrayF sample_request(const SamplingBackend<A>& backend, const ModelSpec& sp
   Denoiser<A> denoiser = make_denoiser(sampling_network<A>(backend.network, conditions), target);
   const LevelFunction level = [&target](double t) { return target.level(t); };
   denoiser = threshold_denoiser(std::move(denoiser), level, request.threshold);
-  SampleContext<A> context{request.seed, request.first_sample, {request.labels, {}}, {}};
-  if (request.global_cond) context.cond.global_cond = backend.from_host(*request.global_cond);
+  SampleContext<A> context{request.seed, request.first_sample, {.class_labels = request.labels}, {}};
+  each_condition(
+      [&](std::optional<A>& to, const std::optional<HostArrayF>& from) {
+        if (from) to = backend.from_host(*from);
+      },
+      context.cond, request.cond);
   if (observer) {
     context.observer = [&](const StepInfo<A>& info) {
       const HostArrayF x_t = backend.to_host(info.x_t), x0 = backend.to_host(info.x0);

@@ -83,7 +83,7 @@ Shape CostInterpreter::embedding(const Value& ids, std::string_view name, int64_
 }
 
 Shape CostInterpreter::timestep_embedding(const Value& t, const TimestepEmbedding& c) {
-  return {t[0], c.dim};
+  return {t[0], (t.size() > 1 ? t[1] : 1) * c.dim};
 }
 
 Shape CostInterpreter::add(const Value& x, const Value& y) {
@@ -116,7 +116,7 @@ Shape CostInterpreter::upsample_nearest(const Value& x, int64_t height, int64_t 
   return {x[0], x[1], height, width};
 }
 
-Shape CostInterpreter::to_tokens(const Value& x) { return {x[0], x[2] * x[3], x[1]}; }
+Shape CostInterpreter::to_tokens(const Value& x) { return tokens_shape(x, path_.join("to_tokens")); }
 
 Shape CostInterpreter::from_tokens(const Value& x, int64_t height, int64_t width) {
   check(x[1] == height * width, path_.join("from_tokens"), "{} tokens are not {} x {}", x[1], height, width);
@@ -124,15 +124,76 @@ Shape CostInterpreter::from_tokens(const Value& x, int64_t height, int64_t width
 }
 
 Shape CostInterpreter::attention(const Value& q, const Value& k, const Value& v, int64_t heads) {
-  check(heads > 0 && q[2] % heads == 0, path_.join("attention"), "{} heads do not divide {} channels", heads,
-        q[2]);
+  const std::string path = path_.join("attention");
+  check(q.size() == 3 && k.size() == 3 && v.size() == 3 && k[1] == v[1] && q[2] == k[2] && q[0] == k[0], path,
+        "queries {}, keys {} and values {} do not belong together", to_string(q), to_string(k), to_string(v));
+  check(heads > 0 && q[2] % heads == 0 && v[2] % heads == 0, path, "{} heads do not divide {} channels",
+        heads, q[2]);
   const double scores = static_cast<double>(q[0] * q[1] * k[1]);
-  rows_.push_back({path_.join("attention"),
+  rows_.push_back({path,
                    "attention",
                    {q[0], q[1], v[2]},
                    0,
                    2.0 * scores * static_cast<double>(q[2]) + 2.0 * scores * static_cast<double>(v[2])});
   return {q[0], q[1], v[2]};
+}
+
+Shape CostInterpreter::layer_norm(const Value& x, std::string_view name, const LayerNorm&) {
+  const std::string path = path_.join(name);
+  add_parameter(path + ".weight", {x.back()}, init_ones);
+  add_parameter(path + ".bias", {x.back()}, init_zeros);
+  rows_.push_back({path, "layer_norm", x, 2 * x.back(), 0});
+  return x;
+}
+
+Shape CostInterpreter::packed_linear(const Value& x, std::string_view name, const PackedLinear& c) {
+  const std::string path = path_.join(name);
+  check(c.out > 0 && c.first >= 0 && c.first + c.out <= c.total, path, "has {} rows, not {} from {} on",
+        c.total, c.out, c.first);
+  Shape out = x;
+  out.back() = c.out;
+  if (c.first == 0) {  // the parts share one table
+    add_parameter(path + "_weight", {c.total, x.back()}, c.init);
+    add_parameter(path + "_bias", {c.total}, init_zeros);
+  }
+  rows_.push_back({path, "linear", out, c.out * (x.back() + 1),
+                   2.0 * static_cast<double>(element_count(out)) * static_cast<double>(x.back())});
+  return out;
+}
+
+Shape CostInterpreter::add_positions(const Value& x, std::string_view name, const Positions& c) {
+  const std::string path = path_.join(name);
+  check(x.size() == 3 && x[1] <= c.count, path, "knows {} positions, got {}", c.count, to_string(x));
+  add_parameter(path, {1, c.count, x[2]}, c.init);
+  rows_.push_back({path, "add_positions", x, c.count * x[2], 0});
+  return x;
+}
+
+Shape CostInterpreter::masked_attention(const Value& q, const Value& k, const Value& v,
+                                        const MaskedAttention& c) {
+  check(c.ahead.value_or(0) >= 0, path_.join("attention"), "ahead must not be negative, got {}",
+        c.ahead.value_or(0));
+  return attention(q, k, v, c.heads);
+}
+
+Shape CostInterpreter::geglu(const Value& x) {
+  check(x.back() % 2 == 0, path_.join("geglu"), "needs two halves, got {}", to_string(x));
+  Shape half = x;
+  half.back() /= 2;
+  return half;
+}
+
+Shape CostInterpreter::slice(const Value& x, int64_t first, int64_t count) {
+  check(x.size() >= 2 && first >= 0 && count >= 0 && first + count <= x[1], path_.join("slice"),
+        "{} has no {} from {} on along its second axis", to_string(x), count, first);
+  Shape part = x;
+  part[1] = count;
+  return part;
+}
+
+Shape CostInterpreter::channels_first(const Value& x) {
+  check(x.size() == 3, path_.join("channels_first"), "needs tokens (N,L,C), got {}", to_string(x));
+  return {x[0], x[2], x[1]};
 }
 
 int64_t CostInterpreter::parameter_count() const {

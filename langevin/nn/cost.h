@@ -54,6 +54,16 @@ class CostInterpreter {
   Value to_tokens(const Value& x);
   Value from_tokens(const Value& x, int64_t height, int64_t width);
   Value attention(const Value& q, const Value& k, const Value& v, int64_t heads);
+  Value layer_norm(const Value& x, std::string_view name, const LayerNorm& c);
+  Value packed_linear(const Value& x, std::string_view name, const PackedLinear& c);
+  Value add_positions(const Value& x, std::string_view name, const Positions& c);
+  Value masked_attention(const Value& q, const Value& k, const Value& v, const MaskedAttention& c);
+  Value gelu(const Value& x) { return x; }
+  Value geglu(const Value& x);
+  Value relu(const Value& x) { return x; }
+  Value clamp(const Value& x, double, double) { return x; }
+  Value slice(const Value& x, int64_t first, int64_t count);
+  Value channels_first(const Value& x);
 
   const std::vector<CostRow>& rows() const { return rows_; }
   const std::vector<ParameterSpec>& parameters() const { return parameters_; }

@@ -1,14 +1,51 @@
 #include "langevin/nn/network.h"
 
+#include <algorithm>
+
 #include "langevin/core/config.h"
 
 namespace langevin::nn {
+namespace {
+
+template <class... Cases>
+struct Overloaded : Cases... {
+  using Cases::operator()...;
+};
+template <class... Cases>
+Overloaded(Cases...) -> Overloaded<Cases...>;
+
+/// A network as files name it.
+struct Entry {
+  std::string type;
+  NetworkConfig (*read)(const nlohmann::json& json, const std::string& source);
+};
+
+template <auto read>
+NetworkConfig as_network(const nlohmann::json& json, const std::string& source) {
+  return read(json, source);
+}
+
+/// In the order of the variant's alternatives.
+const std::vector<Entry>& entries() {
+  static const std::vector<Entry> table{
+      {"unet2d", as_network<unet2d_config_from_json>},
+      {"unet1d", as_network<unet1d_config_from_json>},
+      {"transformer_policy", as_network<transformer_policy_config_from_json>},
+      {"unet2d_condition", as_network<unet2d_condition_config_from_json>},
+      {"autoencoder_kl", as_network<autoencoder_kl_config_from_json>},
+  };
+  return table;
+}
+
+}  // namespace
 
 nlohmann::json to_json(const NetworkConfig& config) {
   nlohmann::json json = std::visit([](const auto& c) { return to_json(c); }, config);
-  json["type"] = std::holds_alternative<UNet1DConfig>(config) ? "unet1d" : "unet2d";
+  json["type"] = type_name(config);
   return json;
 }
+
+std::string type_name(const NetworkConfig& config) { return entries().at(config.index()).type; }
 
 NetworkConfig network_from_json(const nlohmann::json& json, const std::string& source) {
   check(json.is_object() && json.contains("type") && json["type"].is_string(), source,
@@ -16,32 +53,101 @@ NetworkConfig network_from_json(const nlohmann::json& json, const std::string& s
   const auto type = json["type"].get<std::string>();
   nlohmann::json rest = json;
   rest.erase("type");
-  if (type == "unet1d") return unet1d_config_from_json(rest, source);
-  check(type == "unet2d", source, "{}", unknown_name("network type", type, {"unet1d", "unet2d"}));
-  return unet2d_config_from_json(rest, source);
+  std::vector<std::string> known;
+  for (const Entry& entry : entries()) {
+    if (entry.type == type) return entry.read(rest, source);
+    known.push_back(entry.type);
+  }
+  fail("{}: {}", source, unknown_name("network type", type, known));
+}
+
+const AutoencoderKLConfig* autoencoder(const NetworkConfig& config) {
+  return std::get_if<AutoencoderKLConfig>(&config);
 }
 
 Shape input_shape(const NetworkConfig& config, int64_t n) {
-  if (const auto* c = std::get_if<UNet1DConfig>(&config)) return {n, c->input_dim, c->horizon};
-  const auto& c = std::get<UNet2DConfig>(config);
-  return {n, c.in_channels, c.sample_height, c.sample_width};
+  const auto of_sequences = [n](const auto& c) { return Shape{n, c.input_dim, c.horizon}; };
+  return std::visit(Overloaded{[&](const UNet1DConfig& c) { return of_sequences(c); },
+                               [&](const TransformerPolicyConfig& c) { return of_sequences(c); },
+                               [n](const auto& c) {
+                                 return Shape{n, c.in_channels, c.sample_height, c.sample_width};
+                               }},
+                    config);
 }
 
 int64_t class_count(const NetworkConfig& config) {
-  const auto* c = std::get_if<UNet2DConfig>(&config);
-  return c == nullptr ? 0 : c->num_class_embeds;
+  return std::visit(Overloaded{[](const UNet2DConfig& c) { return c.num_class_embeds; },
+                               [](const UNet2DConditionConfig& c) { return c.num_class_embeds; },
+                               [](const auto&) { return int64_t{0}; }},
+                    config);
 }
 
 int64_t global_cond_dim(const NetworkConfig& config) {
-  const auto* c = std::get_if<UNet1DConfig>(&config);
-  return c == nullptr ? 0 : c->global_cond_dim;
+  const auto taken = conditions(config, 1).global_cond;
+  return taken ? taken->shape[1] : 0;
+}
+
+namespace {
+
+using Freedom = Condition::Freedom;
+
+constexpr int64_t kUsualTokens = 77;  // of CLIP's texts
+constexpr int64_t kUsualTimeIds = 6;  // of SDXL: original size, crop, target size
+
+Conditions conditions_of(const UNet2DConditionConfig& c, int64_t n) {
+  Conditions taken;
+  if (const int64_t width = context_dim(c); width > 0)
+    taken.context = {"encoder_hidden_states", {n, kUsualTokens, width}, Freedom::any_tokens};
+  if (const int64_t width = class_vector_dim(c); width > 0)
+    taken.class_vectors = {"class_labels", {n, width}};
+  if (c.time_cond_proj_dim > 0)
+    taken.timestep_cond = {"timestep_cond", {n, c.time_cond_proj_dim}, Freedom::none, false};
+  if (c.addition_embed_type == "text_time") {
+    const int64_t all = c.projection_class_embeddings_input_dim, each = c.addition_time_embed_dim;
+    const int64_t ids = std::min(kUsualTimeIds, (all - 1) / each);
+    taken.text_embeds = {"text_embeds", {n, all - ids * each}, Freedom::any_width};
+    taken.time_ids = {"time_ids", {n, ids}, Freedom::any_width};
+  }
+  return taken;
+}
+
+}  // namespace
+
+Conditions conditions(const NetworkConfig& config, int64_t n) {
+  Conditions taken;
+  if (const auto* c = std::get_if<UNet2DConditionConfig>(&config)) return conditions_of(*c, n);
+  if (const auto* c = std::get_if<UNet1DConfig>(&config); c != nullptr && c->global_cond_dim > 0)
+    taken.global_cond = {"global_cond", {n, c->global_cond_dim}};
+  if (const auto* c = std::get_if<TransformerPolicyConfig>(&config); c != nullptr && c->cond_dim > 0)
+    taken.context = {"cond", {n, c->n_obs_steps, c->cond_dim}, Freedom::fewer_tokens};
+  return taken;
+}
+
+std::string wanted_shape(const Condition& condition) {
+  const Shape& s = condition.shape;
+  if (condition.freedom == Freedom::any_tokens) return fmt::format("({}, S, {})", s.at(0), s.at(2));
+  if (condition.freedom == Freedom::any_width) return fmt::format("({}, D)", s.at(0));
+  if (condition.freedom == Freedom::fewer_tokens)
+    return fmt::format("({}, up to {}, {})", s.at(0), s.at(1), s.at(2));
+  return to_string(s);
+}
+
+bool fits(const Condition& condition, const Shape& given) {
+  const Shape& s = condition.shape;
+  if (given.size() != s.size() || given[0] != s[0] || given[1] < 1) return false;
+  if (condition.freedom == Freedom::any_width) return true;
+  const bool tokens = given[1] == s[1] || condition.freedom == Freedom::any_tokens ||
+                      (condition.freedom == Freedom::fewer_tokens && given[1] < s[1]);
+  return tokens && given.back() == s.back();
 }
 
 CostInterpreter cost_of(const NetworkConfig& config, int64_t n) {
   CostInterpreter cost;
-  const Shape x = input_shape(config, n), t{n}, labels{n}, global_cond{n, global_cond_dim(config)};
-  apply(cost, config,
-        {x, t, class_count(config) > 0 ? &labels : nullptr, global_cond[1] > 0 ? &global_cond : nullptr});
+  const Shape x = input_shape(config, n), t{n}, labels{n};
+  const Conditions taken = conditions(config, n);
+  Inputs<Shape> in{.x = x, .t = t, .class_labels = class_count(config) > 0 ? &labels : nullptr};
+  each_condition([](const Shape*& input, const auto& of) { input = of ? &of->shape : nullptr; }, in, taken);
+  apply(cost, config, in);
   return cost;
 }
 

@@ -3,28 +3,50 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <variant>
 
+#include "langevin/diffusion/conditions.h"
+#include "langevin/nn/autoencoder_kl.h"
 #include "langevin/nn/cost.h"
+#include "langevin/nn/transformer_policy.h"
 #include "langevin/nn/unet1d.h"
 #include "langevin/nn/unet2d.h"
+#include "langevin/nn/unet2d_condition.h"
 
 namespace langevin::nn {
 
-/// A network's configuration. A new network is one more alternative, one more case below.
-using NetworkConfig = std::variant<UNet2DConfig, UNet1DConfig>;
+/// A network's configuration. A new network is one more alternative, one more line of the table in
+/// network.cpp, one more case below.
+using NetworkConfig = std::variant<UNet2DConfig, UNet1DConfig, TransformerPolicyConfig, UNet2DConditionConfig,
+                                   AutoencoderKLConfig>;
 
 /// {"type": "unet2d", ...the peer's keys}, both ways; errors name `source` and the key.
 nlohmann::json to_json(const NetworkConfig& config);
 NetworkConfig network_from_json(const nlohmann::json& json, const std::string& source);
 
-/// Applies the network that `config` describes.
+/// "unet2d", the "type" in files.
+std::string type_name(const NetworkConfig& config);
+
+/// Applies the network that `config` describes; an autoencoder gives the reconstruction of x, whatever t is.
+/// Error if B has not all of its words.
 template <class B>
 typename B::Value apply(B& b, const NetworkConfig& config, const Inputs<typename B::Value>& in) {
-  if (const auto* c = std::get_if<UNet1DConfig>(&config)) return unet1d(b, *c, in);
-  return unet2d(b, std::get<UNet2DConfig>(config), in);
+  if (const auto* c = std::get_if<UNet2DConfig>(&config)) return unet2d(b, *c, in);
+  if constexpr (SequenceInterpreter<B>) {
+    if (const auto* c = std::get_if<UNet1DConfig>(&config)) return unet1d(b, *c, in);
+  }
+  if constexpr (Interpreter<B>) {
+    if (const auto* c = std::get_if<TransformerPolicyConfig>(&config)) return transformer_policy(b, *c, in);
+    if (const auto* c = std::get_if<UNet2DConditionConfig>(&config)) return unet2d_condition(b, *c, in);
+    if (const auto* c = std::get_if<AutoencoderKLConfig>(&config)) return autoencoder_kl(b, *c, in.x);
+  }
+  fail("{}: has operators that this backend does not know", type_name(config));
 }
+
+/// The configuration of an autoencoder, nullptr of a denoiser.
+const AutoencoderKLConfig* autoencoder(const NetworkConfig& config);
 
 /// (N,C,H,W), or (N,C,L) of a network of sequences, of the network's input for a batch of n.
 Shape input_shape(const NetworkConfig& config, int64_t n);
@@ -32,6 +54,24 @@ Shape input_shape(const NetworkConfig& config, int64_t n);
 int64_t class_count(const NetworkConfig& config);
 /// Width D of `global_cond` (N,D), 0 if the network takes none.
 int64_t global_cond_dim(const NetworkConfig& config);
+
+/// A condition beside the class labels: what the peer and our files call it, and its shape for a batch of n.
+struct Condition {
+  /// What may differ from `shape`: fewer tokens, or any number of them, in (N,S,D); any D in (N,D).
+  enum class Freedom { none, fewer_tokens, any_tokens, any_width };
+  std::string key;
+  Shape shape;
+  Freedom freedom = Freedom::none;
+  bool required = true;
+};
+/// What the network takes of each; walked by diffusion/conditions.h.
+struct Conditions {
+  std::optional<Condition> global_cond, context, class_vectors, text_embeds, time_ids, timestep_cond;
+};
+Conditions conditions(const NetworkConfig& config, int64_t n);
+/// "(3, S, 24)"; and whether `given` is such a condition.
+std::string wanted_shape(const Condition& condition);
+bool fits(const Condition& condition, const Shape& given);
 
 /// The cost interpreter after one call on a batch of n at the configured size, with every condition given.
 CostInterpreter cost_of(const NetworkConfig& config, int64_t n = 1);

@@ -1,6 +1,7 @@
 #include "langevin/nn/onnx_interpreter.h"
 
 #include <cmath>
+#include <deque>
 
 namespace langevin::nn {
 namespace {
@@ -26,27 +27,25 @@ OnnxInterpreter::Halves OnnxInterpreter::split(const Value& x, int64_t axis) {
   return halves;
 }
 
-void OnnxInterpreter::constant(const std::string& name, Shape dims,
-                               std::variant<std::vector<int64_t>, std::vector<float>> v) {
-  if (constants_.insert(name).second) graph_.constants.push_back({name, std::move(dims), std::move(v)});
+std::string OnnxInterpreter::constant(const std::string& key, Shape dims,
+                                      std::variant<std::vector<int64_t>, std::vector<float>> values) {
+  const auto [found, fresh] = constants_.emplace(key, fmt::format("constant_{}", constants_.size()));
+  if (fresh) graph_.constants.push_back({found->second, std::move(dims), std::move(values)});
+  return found->second;
 }
 
 std::string OnnxInterpreter::integers(const Ints& values) {
-  const std::string name = fmt::format("ints[{}]", fmt::join(values, ","));
-  constant(name, {static_cast<int64_t>(values.size())}, values);
-  return name;
+  return constant(fmt::format("integers {}", fmt::join(values, ",")), {static_cast<int64_t>(values.size())},
+                  values);
 }
 
 std::string OnnxInterpreter::number(double value) {
-  const std::string name = fmt::format("number[{}]", value);
-  constant(name, {}, std::vector<float>{static_cast<float>(value)});
-  return name;
+  return constant(fmt::format("number {}", value), {}, std::vector<float>{static_cast<float>(value)});
 }
 
 std::string OnnxInterpreter::filled(int64_t count, float value) {
-  const std::string name = fmt::format("filled[{} x {}]", count, value);
-  constant(name, {count}, std::vector<float>(static_cast<size_t>(count), value));
-  return name;
+  return constant(fmt::format("{} times {}", count, value), {count},
+                  std::vector<float>(static_cast<size_t>(count), value));
 }
 
 std::string OnnxInterpreter::reshaped(const std::string& x, const Ints& shape) {
@@ -154,8 +153,8 @@ OnnxInterpreter::Value OnnxInterpreter::timestep_embedding(const Value& t, const
     const double exponent = static_cast<double>(i) / (static_cast<double>(half) - c.freq_shift);
     frequencies.push_back(static_cast<float>(std::exp(-std::log(c.max_period) * exponent)));
   }
-  const std::string name = fmt::format("frequencies[{}, {}, {}]", half, c.freq_shift, c.max_period);
-  constant(name, {1, half}, std::move(frequencies));
+  const std::string name = constant(fmt::format("frequencies {} {} {}", half, c.freq_shift, c.max_period),
+                                    {1, half}, std::move(frequencies));
   const std::string angle = times(reshaped(t.name, {-1, 1}), name);
   const std::string sine = node("Sin", {angle}), cosine = node("Cos", {angle});
   std::string y =
@@ -205,8 +204,7 @@ OnnxInterpreter::Value OnnxInterpreter::upsample_nearest(const Value& x, int64_t
   Shape shape = cost_.upsample_nearest(x.shape, height, width);
   Names inputs{x.name, ""};
   if (height == 2 * x.shape[2] && width == 2 * x.shape[3]) {
-    constant("doubled", {4}, std::vector<float>{1, 1, 2, 2});
-    inputs.push_back("doubled");
+    inputs.push_back(constant("doubled", {4}, std::vector<float>{1, 1, 2, 2}));
   } else {
     const std::string batch = node("Slice", {node("Shape", {x.name}), integers({0}), integers({1})});
     const std::string size =
@@ -252,9 +250,11 @@ OnnxInterpreter::Value OnnxInterpreter::attention(const Value& q, const Value& k
   return {attended(q, k, v, heads, ""), std::move(shape)};
 }
 
-OnnxInterpreter::Value OnnxInterpreter::input(const std::string& name, onnx::Type type, const Shape& shape) {
+OnnxInterpreter::Value OnnxInterpreter::input(const std::string& name, onnx::Type type, const Shape& shape,
+                                              bool tokens) {
   onnx::Port port{name, type, {"batch"}};
   port.axes.insert(port.axes.end(), shape.begin() + 1, shape.end());
+  if (tokens) port.axes.at(1) = "tokens";
   graph_.inputs.push_back(std::move(port));
   return {name, shape};
 }
@@ -270,22 +270,25 @@ onnx::Graph OnnxInterpreter::take(const Value& output) {
 }
 
 onnx::Graph onnx_graph(const NetworkConfig& config) {
-  OnnxInterpreter b;
+  const std::string type = to_json(config).value("type", "network");
+  check(autoencoder(config) == nullptr, "onnx", "{} is no denoiser; only those are written as ONNX", type);
   using V = OnnxInterpreter::Value;
+  OnnxInterpreter b;
   const V x = b.input("sample", onnx::Type::f32, input_shape(config, 1));
   const V t = b.input("timestep", onnx::Type::f32, {1});
-  V labels, global_cond;
   Inputs<V> in{.x = x, .t = t};
-  if (class_count(config) > 0) {
-    labels = b.input("class_labels", onnx::Type::i64, {1});
-    in.class_labels = &labels;
-  }
-  if (const int64_t width = global_cond_dim(config); width > 0) {
-    global_cond = b.input("global_cond", onnx::Type::f32, {1, width});
-    in.global_cond = &global_cond;
-  }
+  std::deque<V> given;  // where the pointers of `in` point to
+  if (class_count(config) > 0)
+    in.class_labels = &given.emplace_back(b.input("class_labels", onnx::Type::i64, {1}));
+  each_condition(
+      [&](const V*& to, const auto& of) {
+        if (!of) return;
+        const bool tokens = of->freedom == Condition::Freedom::any_tokens;
+        to = &given.emplace_back(b.input(of->key, onnx::Type::f32, of->shape, tokens));
+      },
+      in, conditions(config, 1));
   onnx::Graph graph = b.take(apply(b, config, in));
-  graph.name = to_json(config).value("type", "network");
+  graph.name = type;
   return graph;
 }
 

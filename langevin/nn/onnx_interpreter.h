@@ -4,7 +4,7 @@
 // size.
 #pragma once
 
-#include <set>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -47,9 +47,19 @@ class OnnxInterpreter {
   Value to_tokens(const Value& x);
   Value from_tokens(const Value& x, int64_t height, int64_t width);
   Value attention(const Value& q, const Value& k, const Value& v, int64_t heads);
+  Value layer_norm(const Value& x, std::string_view name, const LayerNorm& c);
+  Value packed_linear(const Value& x, std::string_view name, const PackedLinear& c);
+  Value add_positions(const Value& x, std::string_view name, const Positions& c);
+  Value masked_attention(const Value& q, const Value& k, const Value& v, const MaskedAttention& c);
+  Value gelu(const Value& x);
+  Value geglu(const Value& x);
+  Value relu(const Value& x);
+  Value clamp(const Value& x, double low, double high);
+  Value slice(const Value& x, int64_t first, int64_t count);
+  Value channels_first(const Value& x);
 
-  /// An input of the model; `shape` for a batch of one.
-  Value input(const std::string& name, onnx::Type type, const Shape& shape);
+  /// An input of the model; `shape` for a batch of one. `tokens`: its second axis may have any extent too.
+  Value input(const std::string& name, onnx::Type type, const Shape& shape, bool tokens = false);
   /// The graph that ends in `output`, with every parameter that was named.
   onnx::Graph take(const Value& output);
 
@@ -64,8 +74,9 @@ class OnnxInterpreter {
   std::string integers(const std::vector<int64_t>& values);  // a constant
   std::string number(double value);                          // a constant scalar
   std::string filled(int64_t count, float value);            // a constant vector
-  void constant(const std::string& name, Shape dims,
-                std::variant<std::vector<int64_t>, std::vector<float>> v);
+  /// The name of a constant; `key` says all that it holds, so that equal ones are one.
+  std::string constant(const std::string& key, Shape dims,
+                       std::variant<std::vector<int64_t>, std::vector<float>> values);
   /// Here 0 keeps an extent and -1 is what is left.
   std::string reshaped(const std::string& x, const std::vector<int64_t>& shape);
   std::string transposed(const std::string& x, std::vector<int64_t> order);
@@ -76,6 +87,8 @@ class OnnxInterpreter {
   std::string product(const std::string& x, size_t rank, const std::string& weight, const std::string& bias);
   std::string normalised(const Value& x, const std::string& path, const GroupNorm& c);
   std::string convolved(const Value& x, const std::string& path, const Conv& c, size_t axes);
+  std::string sliced(const std::string& x, int64_t axis, int64_t first, int64_t count);
+  std::string gelu_of(const std::string& x);
   std::string silu_of(const std::string& x) { return times(x, node("Sigmoid", {x})); }
   std::string attended(const Value& q, const Value& k, const Value& v, int64_t heads,
                        const std::string& mask);
@@ -83,13 +96,14 @@ class OnnxInterpreter {
   CostInterpreter cost_;
   ScopePath path_;
   onnx::Graph graph_;
-  std::set<std::string> constants_;
+  std::map<std::string, std::string> constants_;  // key to name
 };
 
-static_assert(Interpreter<OnnxInterpreter>);
+static_assert(SequenceInterpreter<OnnxInterpreter>);
 
-/// The network as a graph: inputs `sample` (N,C,H,W) or (N,C,L), `timestep` (N) as numbers of any kind,
-/// `class_labels` (N) integers and `global_cond` (N,D) where the network takes them; output `output`.
+/// A denoiser as a graph: inputs `sample` (N,C,H,W) or (N,C,L), `timestep` (N), `class_labels` (N) integers
+/// and the conditions under their own keys (nn::conditions) where the network takes them; output `output`.
+/// Error: an autoencoder.
 onnx::Graph onnx_graph(const NetworkConfig& config);
 
 }  // namespace langevin::nn

@@ -78,10 +78,8 @@ UNet2DConfig validated(UNet2DConfig c) {
 }
 
 json to_json(const UNet2DConfig& c) {
-  json size =
-      c.sample_height == c.sample_width ? json(c.sample_height) : json{c.sample_height, c.sample_width};
   return {{"_class_name", "UNet2DModel"},
-          {"sample_size", size},
+          {"sample_size", picture_size_to_json(c.sample_height, c.sample_width)},
           {"in_channels", c.in_channels},
           {"out_channels", c.out_channels},
           {"center_input_sample", c.center_input_sample},
@@ -116,16 +114,7 @@ UNet2DConfig unet2d_config_from_json(const json& object, const std::string& sour
   r.expect("upsample_type", "conv");
   r.expect("act_fn", "silu");
   r.expect("class_embed_type", nullptr);
-  const json size = r.take("sample_size");
-  if (size.is_number_integer()) {
-    c.sample_height = c.sample_width = size.get<int64_t>();
-  } else if (size.is_array() && size.size() == 2 && size[0].is_number_integer() &&
-             size[1].is_number_integer()) {
-    c.sample_height = size[0].get<int64_t>();
-    c.sample_width = size[1].get<int64_t>();
-  } else {
-    check(size.is_null(), source, "sample_size must be a number or [height, width], got {}", size.dump());
-  }
+  r.get_picture_size("sample_size", c.sample_height, c.sample_width);
   r.get("in_channels", c.in_channels);
   r.get("out_channels", c.out_channels);
   r.get("center_input_sample", c.center_input_sample);

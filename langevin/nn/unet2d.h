@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-#include "langevin/nn/vocabulary.h"
+#include "langevin/nn/blocks2d.h"
 
 namespace langevin::nn {
 
@@ -46,79 +46,21 @@ UNet2DConfig unet2d_config_from_json(const nlohmann::json& json, const std::stri
 
 namespace unet2d_detail {
 
-template <class B>
-struct Parts {
-  using V = typename B::Value;
-  B& b;
-  const UNet2DConfig& c;
-  V temb{};  // silu(time and class embedding), (N, 4 ch0): every block projects the same activation
+inline Norm2d norm_of(const UNet2DConfig& c) { return {c.norm_num_groups, c.norm_eps}; }
 
-  /// x (N,C,H,W) -> (N,out,H,W)
-  V resnet(V x, int64_t out, double output_scale = 1.0) {
-    const auto residual = [config = &c, out, output_scale](B& again, const V& input, const V& embedding) {
-      return Parts{again, *config, embedding}.resnet_values(input, out, output_scale);
-    };
-    return block(b, residual, x, temb);
-  }
-  V resnet_values(V x, int64_t out, double output_scale) {
-    const bool same = b.shape(x)[1] == out;
-    V h = b.group_norm(x, "norm1", {c.norm_num_groups, c.norm_eps, true});
-    h = b.conv2d(h, "conv1", {.out = out});
-    V t = b.linear(temb, "time_emb_proj", {.out = c.scale_shift ? 2 * out : out});
-    if (c.scale_shift) {
-      h = b.group_norm_modulated(h, t, "norm2", {c.norm_num_groups, c.norm_eps, true});
-    } else {
-      h = b.add_channels(h, t);
-      h = b.group_norm(h, "norm2", {c.norm_num_groups, c.norm_eps, true});
-    }
-    if (c.dropout > 0) h = b.dropout(h, c.dropout);
-    h = b.conv2d(h, "conv2", {.out = out, .init = init_zeros});
-    V skip =
-        same ? x : b.conv2d(x, "conv_shortcut", {.out = out, .kernel = 1, .pad_before = 0, .pad_after = 0});
-    V y = b.add(skip, h);
-    return output_scale == 1.0 ? y : b.affine(y, 1.0 / output_scale, 0.0);
-  }
+inline ResnetBlock2d resnet_of(const UNet2DConfig& c, int64_t out, double output_scale = 1) {
+  return {.out = out,
+          .norm = norm_of(c),
+          .scale_shift = c.scale_shift,
+          .dropout = c.dropout,
+          .output_scale = output_scale};
+}
 
-  /// Self-attention over the H W positions, with a residual.
-  V attention(V x, double output_scale = 1.0) {
-    const auto residual = [config = &c, output_scale](B& again, const V& input) {
-      return Parts{again, *config}.attention_values(input, output_scale);
-    };
-    return block(b, residual, x);
-  }
-  V attention_values(V x, double output_scale) {
-    const Shape s = b.shape(x);
-    const int64_t channels = s[1], heads = c.attention_head_dim == 0 ? 1 : channels / c.attention_head_dim;
-    V h = b.to_tokens(b.group_norm(x, "group_norm", {c.norm_num_groups, c.norm_eps, false}));
-    V q = b.linear(h, "to_q", {.out = channels});
-    V k = b.linear(h, "to_k", {.out = channels});
-    V v = b.linear(h, "to_v", {.out = channels});
-    h = b.linear(b.attention(q, k, v, heads), "to_out.0", {.out = channels, .init = init_zeros});
-    V y = b.add(x, b.from_tokens(h, s[2], s[3]));
-    return output_scale == 1.0 ? y : b.affine(y, 1.0 / output_scale, 0.0);
-  }
-
-  /// Enters list.index and applies f there.
-  template <class F>
-  V at(const char* list, size_t index, F&& f) {
-    const auto outer = b.scope(list);
-    const auto inner = b.scope(std::to_string(index));
-    return f();
-  }
-
-  V downsample(V x) {
-    const auto scope = b.scope("downsamplers.0");
-    const int64_t p = c.downsample_padding;
-    return b.conv2d(x, "conv",
-                    {.out = b.shape(x)[1], .stride = 2, .pad_before = p, .pad_after = p == 0 ? 1 : p});
-  }
-
-  /// To the size of the skip it will meet, twice the size where that is even.
-  V upsample(V x, int64_t height, int64_t width) {
-    const auto scope = b.scope("upsamplers.0");
-    return b.conv2d(b.upsample_nearest(x, height, width), "conv", {.out = b.shape(x)[1]});
-  }
-};
+inline Attention2d attention_of(const UNet2DConfig& c, int64_t channels, double output_scale = 1) {
+  return {.norm = norm_of(c),
+          .heads = c.attention_head_dim == 0 ? 1 : channels / c.attention_head_dim,
+          .output_scale = output_scale};
+}
 
 }  // namespace unet2d_detail
 
@@ -126,20 +68,20 @@ struct Parts {
 template <class B>
 typename B::Value unet2d(B& b, const UNet2DConfig& c, const Inputs<typename B::Value>& in) {
   using V = typename B::Value;
-  unet2d_detail::Parts<B> parts{b, c};
+  using unet2d_detail::attention_of, unet2d_detail::resnet_of;
   const int64_t stages = static_cast<int64_t>(c.block_out_channels.size()),
                 embed = 4 * c.block_out_channels[0];
 
   V temb = b.timestep_embedding(in.t, {c.block_out_channels[0], c.flip_sin_to_cos, c.freq_shift});
   {
     const auto scope = b.scope("time_embedding");
-    temb = b.linear(b.silu(b.linear(temb, "linear_1", {.out = embed})), "linear_2", {.out = embed});
+    temb = timestep_mlp(b, temb, embed, Activation::silu);
   }
   if (c.num_class_embeds > 0) {
     check(in.class_labels != nullptr, "unet2d", "the network is class-conditional: class labels are missing");
     temb = b.add(temb, b.embedding(*in.class_labels, "class_embedding", c.num_class_embeds, embed));
   }
-  parts.temb = b.silu(temb);
+  temb = b.silu(temb);  // every block projects the same activation
 
   V h = b.conv2d(c.center_input_sample ? b.affine(in.x, 2.0, -1.0) : in.x, "conv_in",
                  {.out = c.block_out_channels[0]});
@@ -150,18 +92,20 @@ typename B::Value unet2d(B& b, const UNet2DConfig& c, const Inputs<typename B::V
     const int64_t out = c.block_out_channels[i];
     const bool attends = c.down_block_types[i] == "AttnDownBlock2D";
     for (int64_t j = 0; j < c.layers_per_block; ++j) {
-      h = parts.at("resnets", j, [&] { return parts.resnet(h, out); });
-      if (attends) h = parts.at("attentions", j, [&] { return parts.attention(h); });
+      h = in_list(b, "resnets", j, [&] { return resnet_block2d(b, h, temb, resnet_of(c, out)); });
+      if (attends) h = in_list(b, "attentions", j, [&] { return attention2d(b, h, attention_of(c, out)); });
       skips.push_back(h);
     }
-    if (i + 1 < stages) skips.push_back(h = parts.downsample(h));
+    if (i + 1 < stages) skips.push_back(h = downsample2d(b, h, c.downsample_padding));
   }
   {
     const auto scope = b.scope("mid_block");
     const double scale = c.mid_block_scale_factor;
-    h = parts.at("resnets", 0, [&] { return parts.resnet(h, c.block_out_channels.back(), scale); });
-    if (c.add_attention) h = parts.at("attentions", 0, [&] { return parts.attention(h, scale); });
-    h = parts.at("resnets", 1, [&] { return parts.resnet(h, c.block_out_channels.back(), scale); });
+    const int64_t out = c.block_out_channels.back();
+    h = in_list(b, "resnets", 0, [&] { return resnet_block2d(b, h, temb, resnet_of(c, out, scale)); });
+    if (c.add_attention)
+      h = in_list(b, "attentions", 0, [&] { return attention2d(b, h, attention_of(c, out, scale)); });
+    h = in_list(b, "resnets", 1, [&] { return resnet_block2d(b, h, temb, resnet_of(c, out, scale)); });
   }
   for (int64_t i = 0; i < stages; ++i) {
     const auto outer = b.scope("up_blocks");
@@ -171,12 +115,12 @@ typename B::Value unet2d(B& b, const UNet2DConfig& c, const Inputs<typename B::V
     for (int64_t j = 0; j <= c.layers_per_block; ++j) {
       h = b.concat(h, skips.back());
       skips.pop_back();
-      h = parts.at("resnets", j, [&] { return parts.resnet(h, out); });
-      if (attends) h = parts.at("attentions", j, [&] { return parts.attention(h); });
+      h = in_list(b, "resnets", j, [&] { return resnet_block2d(b, h, temb, resnet_of(c, out)); });
+      if (attends) h = in_list(b, "attentions", j, [&] { return attention2d(b, h, attention_of(c, out)); });
     }
     if (i + 1 < stages) {
       const Shape next = b.shape(skips.back());
-      h = parts.upsample(h, next[2], next[3]);
+      h = upsample2d(b, h, next[2], next[3]);
     }
   }
   h = b.group_norm(h, "conv_norm_out", {c.norm_num_groups, c.norm_eps, true});

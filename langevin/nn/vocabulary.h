@@ -5,12 +5,13 @@
 //   template <class B> typename B::Value unet2d(B& b, const UNet2DConfig&, const Inputs<typename B::Value>&);
 //
 // Images are logically (N,C,H,W), trajectories (N,C,L), token sequences (N,L,C), vectors (N,C); (N,C,...)
-// below is any of the three with channels second. Every operator that owns parameters takes its name within
-// the current scope; the full name ("down_blocks.0.resnets.1.conv1.weight") is the peer's.
+// below is any of the first two or a vector: channels second. Every operator that owns parameters takes its
+// name within the current scope; the full name ("down_blocks.0.resnets.1.conv1.weight") is the peer's.
 #pragma once
 
 #include <concepts>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -56,6 +57,33 @@ struct Linear {
   Init init = init_default;
 };
 
+/// A linear map whose parameters are rows first .. first + out - 1 of `name`_weight (total, I) and
+/// `name`_bias (total): torch's MultiheadAttention packs those of q, k and v so ("in_proj").
+struct PackedLinear {
+  int64_t out = 0;
+  int64_t first = 0, total = 0;
+  Init init = init_default;
+};
+
+/// LayerNorm over the last dimension.
+struct LayerNorm {
+  double eps = 1e-5;
+};
+
+/// A learned table (1, count, C), its first L rows added to tokens (N,L,C), L <= count.
+struct Positions {
+  int64_t count = 0;
+  Init init = {Init::Kind::normal, 0.02};
+};
+
+/// Attention of which some may be hidden: the query at t sees the keys at s <= t + ahead, all of them where
+/// `ahead` is absent. Causal: 0. In training `dropout` of the weights is dropped.
+struct MaskedAttention {
+  int64_t heads = 1;
+  std::optional<int64_t> ahead = {};
+  double dropout = 0;
+};
+
 /// GroupNorm over (C / groups, ...), then SiLU if asked.
 struct GroupNorm {
   int64_t groups = 32;
@@ -72,13 +100,19 @@ struct TimestepEmbedding {
   double max_period = 10000.0;
 };
 
-/// What a network is given. Absent conditions are nullptr.
+/// What a network is given. Absent conditions are nullptr; from global_cond on they are those of
+/// diffusion/conditions.h.
 template <class V>
 struct Inputs {
-  const V& x;                       // (N,C,H,W) or (N,C,L)
-  const V& t;                       // (N), timestep of each sample
-  const V* class_labels = nullptr;  // (N), integers
-  const V* global_cond = nullptr;   // (N,D), what the whole sample is conditioned on: observations
+  const V& x;                        // (N,C,H,W) or (N,C,L)
+  const V& t;                        // (N), timestep of each sample
+  const V* class_labels = nullptr;   // (N), integers
+  const V* global_cond = nullptr;    // (N,D), what the whole sample is conditioned on: observations
+  const V* context = nullptr;        // (N,S,D), tokens to attend to: an encoded text, observations in turn
+  const V* class_vectors = nullptr;  // (N,D), a class as a vector; (N,1) where it is a number
+  const V* text_embeds = nullptr;    // (N,D), a text as one vector
+  const V* time_ids = nullptr;       // (N,K), numbers embedded as timesteps are: picture sizes and crops
+  const V* timestep_cond = nullptr;  // (N,D), an embedding of the guidance scale
 };
 
 /// The words of networks for pictures. `Value` is cheap to copy (a handle).
@@ -95,13 +129,15 @@ concept ImageInterpreter = requires(B b, typename B::Value v, std::string_view n
   {
     b.embedding(v, name, n, n)
     } -> std::same_as<typename B::Value>;  // ids (N) -> (N, dim); weight (num, dim)
-  { b.timestep_embedding(v, TimestepEmbedding{}) } -> std::same_as<typename B::Value>;
-  { b.silu(v) } -> std::same_as<typename B::Value>;  // x sigmoid(x)
+  { b.timestep_embedding(v, TimestepEmbedding{}) } -> std::same_as<typename B::Value>;  // (N) -> (N, dim)
+  { b.silu(v) } -> std::same_as<typename B::Value>;                                     // x sigmoid(x)
   { b.dropout(v, 0.1) } -> std::same_as<typename B::Value>;
   { b.affine(v, 2.0, -1.0) } -> std::same_as<typename B::Value>;  // a x + b
   { b.add(v, v) } -> std::same_as<typename B::Value>;
-  { b.add_channels(v, v) } -> std::same_as<typename B::Value>;         // (N,C,...) + (N,C)
-  { b.concat(v, v) } -> std::same_as<typename B::Value>;               // (N,C,...), along C
+  { b.add_channels(v, v) } -> std::same_as<typename B::Value>;  // (N,C,...) + (N,C)
+  {
+    b.concat(v, v)
+    } -> std::same_as<typename B::Value>;  // along the second axis: channels, or tokens of (N,L,C)
   { b.upsample_nearest(v, n, n) } -> std::same_as<typename B::Value>;  // to (H,W)
   { b.to_tokens(v) } -> std::same_as<typename B::Value>;               // (N,C,H,W) -> (N,HW,C)
   { b.from_tokens(v, n, n) } -> std::same_as<typename B::Value>;       // (N,HW,C) -> (N,C,H,W)
@@ -110,9 +146,10 @@ concept ImageInterpreter = requires(B b, typename B::Value v, std::string_view n
     } -> std::same_as<typename B::Value>;  // q,k,v (N,L,C), heads; softmax(qk^T/sqrt(d))v
 };
 
-/// All words: those of sequences too.
+/// The words of networks for trajectories.
 template <class B>
-concept Interpreter = ImageInterpreter<B> && requires(B b, typename B::Value v, std::string_view name) {
+concept SequenceInterpreter = ImageInterpreter<B> &&
+    requires(B b, typename B::Value v, std::string_view name) {
   { b.conv1d(v, name, Conv1d{}) } -> std::same_as<typename B::Value>;  // weight (O,I,k), bias (O)
   {
     b.conv_transpose1d(v, name, ConvTranspose1d{})
@@ -120,6 +157,27 @@ concept Interpreter = ImageInterpreter<B> && requires(B b, typename B::Value v, 
   { b.mish(v) } -> std::same_as<typename B::Value>;     // x tanh(ln(1 + e^x))
   { b.film(v, v) } -> std::same_as<typename B::Value>;  // scale x + bias; (N,C,...), (N,2C)
 };
+
+/// The words of transformers and of what surrounds them. Here to_tokens takes vectors (N,C) -> (N,1,C) and
+/// trajectories (N,C,L) -> (N,L,C) too, and timestep_embedding (N,K) -> (N, K dim).
+template <class B>
+concept TokenInterpreter = ImageInterpreter<B> &&
+    requires(B b, typename B::Value v, std::string_view name, int64_t n) {
+  { b.layer_norm(v, name, LayerNorm{}) } -> std::same_as<typename B::Value>;        // weight, bias (C)
+  { b.packed_linear(v, name, PackedLinear{}) } -> std::same_as<typename B::Value>;  // (..., I) -> (..., O)
+  { b.add_positions(v, name, Positions{}) } -> std::same_as<typename B::Value>;     // tokens + `name` (1,M,C)
+  { b.masked_attention(v, v, v, MaskedAttention{}) } -> std::same_as<typename B::Value>;  // as attention
+  { b.gelu(v) } -> std::same_as<typename B::Value>;   // x Phi(x), Phi the normal distribution's: 1606.08415
+  { b.geglu(v) } -> std::same_as<typename B::Value>;  // (..., 2C) -> a gelu(g) of its halves a, g: 2002.05202
+  { b.relu(v) } -> std::same_as<typename B::Value>;   // max(x, 0)
+  { b.clamp(v, -1.0, 1.0) } -> std::same_as<typename B::Value>;
+  { b.slice(v, n, n) } -> std::same_as<typename B::Value>;     // along the second axis: from, how many
+  { b.channels_first(v) } -> std::same_as<typename B::Value>;  // (N,L,C) -> (N,C,L)
+};
+
+/// All words.
+template <class B>
+concept Interpreter = SequenceInterpreter<B> && TokenInterpreter<B>;
 
 /// f(b, inputs...) as one unit. An interpreter that trains may drop the values inside and compute them again
 /// for the gradient (it then has a member `block`): f must hold by value, or by pointer to the configuration,
@@ -167,6 +225,12 @@ inline int64_t conv_extent(int64_t in, const Conv& c, const std::string& name) {
   check(span >= 0, name, "an extent of {} is too small for this network; use fewer stages or larger images",
         in);
   return span / c.stride + 1;
+}
+
+/// (N,C,...) -> (N,L,C), L the product of what follows the channels.
+inline Shape tokens_shape(const Shape& x, const std::string& name) {
+  check(x.size() >= 2, name, "to_tokens needs (N,C), (N,C,L) or (N,C,H,W), got {}", to_string(x));
+  return {x[0], element_count(Shape(x.begin() + 2, x.end())), x[1]};
 }
 
 inline int64_t conv_transpose_extent(int64_t in, const ConvTranspose1d& c) {

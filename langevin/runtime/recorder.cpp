@@ -134,7 +134,14 @@ Graph Recorder::take(const Value& output) {
   return std::move(graph_);
 }
 
+bool can_record(const nn::NetworkConfig& network) {
+  return std::holds_alternative<nn::UNet2DConfig>(network) ||
+         std::holds_alternative<nn::UNet1DConfig>(network);
+}
+
 Graph record(const nn::NetworkConfig& network, const Shape& shape) {
+  check(can_record(network), "runtime", "does not run networks of the type {} so far; use --backend torch",
+        nn::type_name(network));
   Recorder recorder;
   const int64_t batch = shape.at(0), width = nn::global_cond_dim(network);
   const Recorder::Value x = recorder.input(Op::image, shape), t = recorder.input(Op::timesteps, {batch});

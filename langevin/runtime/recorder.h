@@ -50,9 +50,13 @@ class Recorder {
   Graph graph_;
 };
 
-static_assert(nn::Interpreter<Recorder>);
+static_assert(nn::SequenceInterpreter<Recorder>);
 
-/// The network applied to inputs of `shape`, (N,C,H,W) or (N,C,L). Error if it does not fit.
+/// Whether the runtime has the words of this network; the others are for libtorch, so far.
+bool can_record(const nn::NetworkConfig& network);
+
+/// The network applied to inputs of `shape`, (N,C,H,W) or (N,C,L). Error if it does not fit or
+/// cannot be recorded.
 Graph record(const nn::NetworkConfig& network, const Shape& shape);
 
 }  // namespace langevin::runtime

@@ -32,6 +32,23 @@ class TorchEngine final : public Engine {
         [&] { return to_host(network_call(network_)(to_torch(x, device_), t, to_torch(cond, device_))); });
   }
 
+  nn::LatentGaussian<HostArrayF> encode(const HostArrayF& pictures) override {
+    check_pictures(spec_, pictures);
+    return with_own_errors([&]() -> nn::LatentGaussian<HostArrayF> {
+      const at::NoGradGuard no_grad;
+      const auto z = network_.encode(to_torch(pictures, device_).value, {});
+      return {to_host({z.mean}), to_host({z.logvar})};
+    });
+  }
+
+  HostArrayF decode(const HostArrayF& latents) override {
+    check_latents(spec_, latents);
+    return with_own_errors([&] {
+      const at::NoGradGuard no_grad;
+      return to_host({network_.decode(to_torch(latents, device_).value, {})});
+    });
+  }
+
   HostArrayF sample(const SampleRequest& request, const Observer<HostArrayF>& observer) override {
     return with_own_errors(
         [&] { return sample_request(sampling_backend(network_), spec_, target_, request, observer); });

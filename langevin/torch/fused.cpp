@@ -123,7 +123,7 @@ at::Tensor aten_group_norm(const at::Tensor& x, const at::Tensor& gamma, const a
 }
 
 at::Tensor dropped(const at::Tensor& x, double p, const NoiseKey& key) {
-  const at::Tensor input = channels_last(x);
+  const at::Tensor input = x.dim() == 4 ? channels_last(x) : x.contiguous();  // tokens end with channels
   const at::Tensor out = at::empty_like(input);
   with_element_type(input, [&](auto element) {
     using T = decltype(element);

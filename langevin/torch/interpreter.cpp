@@ -121,11 +121,11 @@ at::Tensor TorchInterpreter::timestep_embedding(const Value& t, const nn::Timest
   const auto options = at::TensorOptions(at::kFloat).device(t.device());
   const at::Tensor exponent =
       at::arange(half, options) * (-std::log(c.max_period)) / (static_cast<double>(half) - c.freq_shift);
-  const at::Tensor angle = t.to(at::kFloat).unsqueeze(1) * exponent.exp().unsqueeze(0);
+  const at::Tensor angle = t.to(at::kFloat).reshape({-1, 1}) * exponent.exp().unsqueeze(0);
   const at::Tensor sine = angle.sin(), cosine = angle.cos();
   at::Tensor features = c.flip_sin_to_cos ? at::cat({cosine, sine}, 1) : at::cat({sine, cosine}, 1);
   if (c.dim % 2 == 1) features = at::constant_pad_nd(features, {0, 1});
-  return cast(features);
+  return cast(t.dim() > 1 ? features.reshape({t.size(0), t.size(1) * c.dim}) : features);
 }
 
 at::Tensor TorchInterpreter::silu(const Value& x) { return at::silu(x); }
@@ -167,7 +167,9 @@ at::Tensor TorchInterpreter::upsample_nearest(const Value& x, int64_t height, in
   return at::upsample_nearest2d(x, {height, width});
 }
 
-at::Tensor TorchInterpreter::to_tokens(const Value& x) { return x.flatten(2).transpose(1, 2); }
+at::Tensor TorchInterpreter::to_tokens(const Value& x) {
+  return x.dim() == 2 ? x.unsqueeze(1) : x.flatten(2).transpose(1, 2);
+}
 
 at::Tensor TorchInterpreter::from_tokens(const Value& x, int64_t height, int64_t width) {
   return x.transpose(1, 2).unflatten(2, {height, width});
@@ -177,6 +179,53 @@ at::Tensor TorchInterpreter::attention(const Value& q, const Value& k, const Val
   return attention_product(q, k, v, heads);
 }
 
+at::Tensor TorchInterpreter::layer_norm(const Value& x, std::string_view name, const nn::LayerNorm& c) {
+  const int64_t width = x.size(-1);
+  const at::Tensor gamma = parameter(name, ".weight", {width}, nn::init_ones, true);
+  const at::Tensor beta = parameter(name, ".bias", {width}, nn::init_zeros, true);
+  return cast(at::layer_norm(x.to(at::kFloat), {width}, gamma, beta, c.eps));
+}
+
+at::Tensor TorchInterpreter::packed_linear(const Value& x, std::string_view name, const nn::PackedLinear& c) {
+  const std::string path = path_.join(name);
+  const at::Tensor weight = store_.get_shared(path + "_weight", {c.total, x.size(-1)}, c.init);
+  const at::Tensor bias = store_.get_shared(path + "_bias", {c.total}, nn::init_zeros);
+  return linear_product(cast(x), weight.narrow(0, c.first, c.out), bias.narrow(0, c.first, c.out));
+}
+
+at::Tensor TorchInterpreter::add_positions(const Value& x, std::string_view name, const nn::Positions& c) {
+  check(x.size(1) <= c.count, path_.join(name), "knows {} positions, got {}", c.count, x.size(1));
+  const at::Tensor table = parameter(name, "", {1, c.count, x.size(2)}, c.init);
+  return cast(x) + table.narrow(1, 0, x.size(1));
+}
+
+at::Tensor TorchInterpreter::masked_attention(const Value& q, const Value& k, const Value& v,
+                                              const nn::MaskedAttention& c) {
+  const uint32_t layer = dropout_layer_++;
+  if (!context_.training || c.dropout <= 0) return attention_product(q, k, v, c.heads, c.ahead);
+  return attention_product_with_dropout(q, k, v, c.heads, c.ahead, [&](const at::Tensor& weights) {
+    return keyed_dropout(weights, c.dropout, context_.seed, layer,
+                         static_cast<uint32_t>(context_.first_sample), context_.step);
+  });
+}
+
+at::Tensor TorchInterpreter::gelu(const Value& x) { return at::gelu(x); }
+
+at::Tensor TorchInterpreter::geglu(const Value& x) {
+  const auto parts = x.chunk(2, -1);
+  return parts[0] * at::gelu(parts[1]);
+}
+
+at::Tensor TorchInterpreter::relu(const Value& x) { return at::relu(x); }
+
+at::Tensor TorchInterpreter::clamp(const Value& x, double lo, double hi) { return at::clamp(x, lo, hi); }
+
+at::Tensor TorchInterpreter::slice(const Value& x, int64_t first, int64_t count) {
+  return x.narrow(1, first, count);
+}
+
+at::Tensor TorchInterpreter::channels_first(const Value& x) { return x.transpose(1, 2); }
+
 TorchNetwork::TorchNetwork(nn::NetworkConfig config, Precision precision, at::Device device, uint64_t seed,
                            bool training)
     : config_(std::move(config)), store_(device, seed) {
@@ -185,8 +234,11 @@ TorchNetwork::TorchNetwork(nn::NetworkConfig config, Precision precision, at::De
   const Shape input = nn::input_shape(config_, 1);
   TorchConditions cond;
   if (nn::class_count(config_) > 0) cond.class_labels = at::zeros({1}, floats.dtype(at::kLong));
-  if (nn::global_cond_dim(config_) > 0)
-    cond.global_cond = at::zeros({1, nn::global_cond_dim(config_)}, floats);
+  each_condition(
+      [&](at::Tensor& value, const std::optional<nn::Condition>& taken) {
+        if (taken) value = at::zeros(sizes(taken->shape), floats);
+      },
+      cond, nn::conditions(config_, 1));
   run(at::zeros(sizes(input), floats), at::zeros({1}, floats), cond, {});
   store_.pack(precision, training);
 }
@@ -194,8 +246,27 @@ TorchNetwork::TorchNetwork(nn::NetworkConfig config, Precision precision, at::De
 at::Tensor TorchNetwork::run(const at::Tensor& x, const at::Tensor& t, const TorchConditions& cond,
                              const CallContext& context) {
   const auto given = [](const at::Tensor& value) { return value.defined() ? &value : nullptr; };
+  nn::Inputs<at::Tensor> in{.x = x, .t = t, .class_labels = given(cond.class_labels)};
+  each_condition([&](const at::Tensor*& input, const at::Tensor& value) { input = given(value); }, in, cond);
   TorchInterpreter interpreter(store_, context);
-  return nn::apply(interpreter, config_, {x, t, given(cond.class_labels), given(cond.global_cond)});
+  return nn::apply(interpreter, config_, in);
+}
+
+const nn::AutoencoderKLConfig& TorchNetwork::autoencoder() const {
+  const auto* c = nn::autoencoder(config_);
+  check(c != nullptr, "TorchNetwork", "the network is no autoencoder: it has no latents");
+  return *c;
+}
+
+nn::LatentGaussian<at::Tensor> TorchNetwork::encode(const at::Tensor& x, const CallContext& context) {
+  TorchInterpreter interpreter(store_, context);
+  const auto z = nn::autoencoder_kl_encode(interpreter, autoencoder(), x);
+  return {z.mean.to(at::kFloat).contiguous(), z.logvar.to(at::kFloat).contiguous()};
+}
+
+at::Tensor TorchNetwork::decode(const at::Tensor& z, const CallContext& context) {
+  TorchInterpreter interpreter(store_, context);
+  return nn::autoencoder_kl_decode(interpreter, autoencoder(), z).to(at::kFloat).contiguous();
 }
 
 at::Tensor TorchNetwork::operator()(const at::Tensor& x, const at::Tensor& t, const TorchConditions& cond,

@@ -52,6 +52,16 @@ class TorchInterpreter {
   Value to_tokens(const Value& x);
   Value from_tokens(const Value& x, int64_t height, int64_t width);
   Value attention(const Value& q, const Value& k, const Value& v, int64_t heads);
+  Value layer_norm(const Value& x, std::string_view name, const nn::LayerNorm& c);
+  Value packed_linear(const Value& x, std::string_view name, const nn::PackedLinear& c);
+  Value add_positions(const Value& x, std::string_view name, const nn::Positions& c);
+  Value masked_attention(const Value& q, const Value& k, const Value& v, const nn::MaskedAttention& c);
+  Value gelu(const Value& x);
+  Value geglu(const Value& x);
+  Value relu(const Value& x);
+  Value clamp(const Value& x, double lo, double hi);
+  Value slice(const Value& x, int64_t first, int64_t count);
+  Value channels_first(const Value& x);
 
   /// See nn::block. The second time the inside has the same scopes and dropout masks.
   template <class F, class... V>
@@ -99,7 +109,9 @@ static_assert(nn::Interpreter<TorchInterpreter>);
 /// What a call of a network is conditioned on; undefined: absent.
 struct TorchConditions {
   at::Tensor class_labels = {};  // (N) int64
-  at::Tensor global_cond = {};   // (N,D) fp32
+  // fp32; shapes as in nn::Inputs
+  at::Tensor global_cond = {}, context = {}, class_vectors = {}, text_embeds = {}, time_ids = {},
+             timestep_cond = {};
 };
 
 /// A network with its parameters, ready to be called.
@@ -113,6 +125,11 @@ class TorchNetwork {
   at::Tensor operator()(const at::Tensor& x, const at::Tensor& t, const TorchConditions& cond,
                         const CallContext& context);
 
+  /// Of an autoencoder, Error of another: x (N,C,H,W) fp32 -> its latents' Gaussian, z (N,latent,h,w) fp32 ->
+  /// a picture; fp32.
+  nn::LatentGaussian<at::Tensor> encode(const at::Tensor& x, const CallContext& context);
+  at::Tensor decode(const at::Tensor& z, const CallContext& context);
+
   ParameterStore& store() { return store_; }
   const ParameterStore& store() const { return store_; }
   const nn::NetworkConfig& config() const { return config_; }
@@ -120,6 +137,7 @@ class TorchNetwork {
  private:
   at::Tensor run(const at::Tensor& x, const at::Tensor& t, const TorchConditions& cond,
                  const CallContext& context);
+  const nn::AutoencoderKLConfig& autoencoder() const;
   nn::NetworkConfig config_;
   ParameterStore store_;
 };

@@ -11,8 +11,12 @@ at::Tensor label_tensor(const std::vector<int64_t>& labels, at::Device device) {
 }
 
 Cond<TorchArray> to_torch(const Cond<HostArrayF>& cond, at::Device device) {
-  Cond<TorchArray> moved{cond.class_labels, {}};
-  if (cond.global_cond) moved.global_cond = to_torch(*cond.global_cond, device);
+  Cond<TorchArray> moved{.class_labels = cond.class_labels};
+  each_condition(
+      [&](std::optional<TorchArray>& to, const std::optional<HostArrayF>& from) {
+        if (from) to = to_torch(*from, device);
+      },
+      moved, cond);
   return moved;
 }
 
@@ -26,8 +30,12 @@ NetworkCall<TorchArray> network_call(TorchNetwork& network) {
   return [&network](const TorchArray& x, const std::vector<double>& t, const Cond<TorchArray>& cond) {
     const at::NoGradGuard no_grad;
     const at::Device device = x.value.device();
-    const TorchConditions conditions{label_tensor(cond.class_labels, device),
-                                     cond.global_cond ? cond.global_cond->value : at::Tensor()};
+    TorchConditions conditions{.class_labels = label_tensor(cond.class_labels, device)};
+    each_condition(
+        [](at::Tensor& to, const std::optional<TorchArray>& from) {
+          if (from) to = from->value;
+        },
+        conditions, cond);
     return TorchArray{network(x.value, timestep_tensor(t, device), conditions, {})};
   };
 }

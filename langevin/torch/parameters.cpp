@@ -77,6 +77,14 @@ const at::Tensor& ParameterStore::get(const std::string& name, const Shape& shap
   return parameters_.back().leaf;
 }
 
+const at::Tensor& ParameterStore::get_shared(const std::string& name, const Shape& shape, nn::Init init) {
+  const auto it = index_.find(name);
+  if (packed_ || it == index_.end()) return get(name, shape, init, false);
+  const Parameter& p = parameters_[it->second];
+  check(p.shape == shape, name, "is used as {} and as {}", to_string(p.shape), to_string(shape));
+  return p.leaf;
+}
+
 at::Tensor ParameterStore::view_in(const at::Tensor& flat, const Parameter& p) {
   const at::Tensor part = flat.narrow(0, p.offset, p.count);
   if (p.shape.size() != 4) return part.view(sizes(p.shape));

@@ -37,6 +37,8 @@ class ParameterStore {
   /// are Philox(seed, index of the parameter, weight_init). Applying: returns the leaf; Error if the shape
   /// differs.
   const at::Tensor& get(const std::string& name, const Shape& shape, nn::Init init, bool keep_fp32);
+  /// The same for a parameter that several operators use: the first of them creates it.
+  const at::Tensor& get_shared(const std::string& name, const Shape& shape, nn::Init init);
 
   /// Ends the first pass: packs all into flat storage. `training` leaves require gradients.
   void pack(Precision precision, bool training);

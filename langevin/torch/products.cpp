@@ -90,15 +90,23 @@ at::Tensor by_heads(const at::Tensor& x, int64_t heads) {
   return x.view({x.size(0), x.size(1), heads, x.size(2) / heads}).transpose(1, 2);
 }
 
+/// (L,M), true where the query at t must not see the key at s: s > t + ahead.
+at::Tensor hidden(const at::Tensor& scores, int64_t ahead) {
+  return at::ones({scores.size(-2), scores.size(-1)}, scores.options().dtype(at::kBool)).triu(ahead + 1);
+}
+
+/// No key hidden.
+constexpr int64_t kAll = -1;
+
 struct AttentionProduct : torch::autograd::Function<AttentionProduct> {
   static double scale(const at::Tensor& q, int64_t heads) {
     return 1.0 / std::sqrt(static_cast<double>(q.size(2)) / static_cast<double>(heads));
   }
   /// The weights (N,heads,L,M) in q's type.
-  static at::Tensor weights(const at::Tensor& q, const at::Tensor& k, int64_t heads) {
-    const at::Tensor scores =
-        at::empty({q.size(0), heads, q.size(1), k.size(1)}, q.options().dtype(at::kFloat));
+  static at::Tensor weights(const at::Tensor& q, const at::Tensor& k, int64_t heads, int64_t ahead) {
+    at::Tensor scores = at::empty({q.size(0), heads, q.size(1), k.size(1)}, q.options().dtype(at::kFloat));
     multiply(by_heads(q, heads), by_heads(k, heads).transpose(2, 3), scores, {}, scale(q, heads));
+    if (ahead != kAll) scores.masked_fill_(hidden(scores, ahead), -INFINITY);
     return at::softmax(scores, -1).to(q.scalar_type());
   }
   static at::Tensor mix(const at::Tensor& weights, const at::Tensor& v, int64_t heads) {
@@ -107,8 +115,8 @@ struct AttentionProduct : torch::autograd::Function<AttentionProduct> {
     return y;
   }
   static at::Tensor forward(AutogradContext* context, const at::Tensor& q, const at::Tensor& k,
-                            const at::Tensor& v, int64_t heads) {
-    const at::Tensor p = weights(q, k, heads);
+                            const at::Tensor& v, int64_t heads, int64_t ahead) {
+    const at::Tensor p = weights(q, k, heads, ahead);
     context->save_for_backward({q, k, v, p});
     context->saved_data["heads"] = heads;
     return mix(p, v, heads);
@@ -126,19 +134,22 @@ struct AttentionProduct : torch::autograd::Function<AttentionProduct> {
         at::_softmax_backward_data(dp, p.to(at::kFloat), -1, at::kFloat).to(q.scalar_type());
     multiply(ds, by_heads(k, heads), by_heads(dq, heads), {}, scale(q, heads));
     multiply(ds.transpose(2, 3), by_heads(q, heads), by_heads(dk, heads), {}, scale(q, heads));
-    return {dq, dk, dv, at::Tensor()};
+    return {dq, dk, dv, at::Tensor(), at::Tensor()};
   }
 };
 
-at::Tensor aten_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, int64_t heads) {
+/// From ATen; `drop` may be empty.
+at::Tensor aten_attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, int64_t heads,
+                          int64_t ahead, const std::function<at::Tensor(const at::Tensor&)>& drop) {
   const auto split = [&](const at::Tensor& x) {
-    return x.reshape({x.size(0), x.size(1), heads, -1}).transpose(1, 2);
+    return x.reshape({x.size(0), x.size(1), heads, x.size(2) / heads}).transpose(1, 2);
   };
-  const at::Tensor scores =
-      at::matmul(split(q) * AttentionProduct::scale(q, heads), split(k).transpose(2, 3));
+  at::Tensor scores = at::matmul(split(q) * AttentionProduct::scale(q, heads), split(k).transpose(2, 3));
+  if (ahead != kAll) scores = scores.masked_fill(hidden(scores, ahead), -INFINITY);
   const auto type = q.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
-  const at::Tensor y = at::matmul(at::softmax(scores, -1, type).to(q.scalar_type()), split(v));
-  return y.transpose(1, 2).reshape({q.size(0), q.size(1), v.size(2)});
+  at::Tensor weights = at::softmax(scores, -1, type).to(q.scalar_type());
+  if (drop) weights = drop(weights);
+  return at::matmul(weights, split(v)).transpose(1, 2).reshape({q.size(0), q.size(1), v.size(2)});
 }
 
 }  // namespace
@@ -156,11 +167,19 @@ at::Tensor linear_product(const at::Tensor& x, const at::Tensor& weight, const a
   return y.view(shape);
 }
 
-at::Tensor attention_product(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, int64_t heads) {
-  if (!suits(q)) return aten_attention(q, k, v, heads);
+at::Tensor attention_product(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, int64_t heads,
+                             std::optional<int64_t> ahead) {
+  const int64_t limit = ahead.value_or(kAll);
+  if (!suits(q)) return aten_attention(q, k, v, heads, limit, {});
   const at::Tensor a = q.contiguous(), b = k.contiguous(), c = v.contiguous();
-  if (at::GradMode::is_enabled()) return AttentionProduct::apply(a, b, c, heads);
-  return AttentionProduct::mix(AttentionProduct::weights(a, b, heads), c, heads);
+  if (at::GradMode::is_enabled()) return AttentionProduct::apply(a, b, c, heads, limit);
+  return AttentionProduct::mix(AttentionProduct::weights(a, b, heads, limit), c, heads);
+}
+
+at::Tensor attention_product_with_dropout(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v,
+                                          int64_t heads, std::optional<int64_t> ahead,
+                                          const std::function<at::Tensor(const at::Tensor&)>& drop) {
+  return aten_attention(q, k, v, heads, ahead.value_or(kAll), drop);
 }
 
 }  // namespace langevin

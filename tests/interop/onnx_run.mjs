@@ -1,6 +1,7 @@
 // Runs an ONNX model with onnxruntime-web, a runtime that shares nothing with this project:
 //   node onnx_run.mjs FOLDER MODEL.onnx IN.safetensors OUT.safetensors
-// FOLDER is where scripts/install-onnxruntime put it. The tensors of IN (F32, I64) are the model's inputs by name.
+// FOLDER is where scripts/install-onnxruntime put it. The tensors of IN (F32, I64) are the model's inputs
+// by name; others may lie beside them.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { basename, resolve } from "node:path";
@@ -37,5 +38,6 @@ const beside = modelFile + ".data";
 const externalData = existsSync(beside) ? [{ path: basename(beside), data: new Uint8Array(readFileSync(beside)) }] : [];
 const session = await ort.InferenceSession.create(new Uint8Array(readFileSync(modelFile)),
   { executionProviders: ["wasm"], externalData });
-const results = await session.run(readTensors(inFile));
+const given = readTensors(inFile);
+const results = await session.run(Object.fromEntries(session.inputNames.map((name) => [name, given[name]])));
 writeTensor(outFile, "output", results.output);

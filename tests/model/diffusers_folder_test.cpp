@@ -103,6 +103,31 @@ TEST_F(DiffusersFolderTest, DdimPipelineMakesADdimSchedulerOfAny) {
   EXPECT_NE(model.notes[0].find("variance_type"), std::string::npos);
 }
 
+TEST_F(DiffusersFolderTest, AnAutoencoderNeedsNoSchedulerAndItsAttentionMayHaveTheOldNames) {
+  Weights weights(nn::autoencoder_kl_config_from_json(small_vae(), "sample"));
+  for (auto& [name, values] : weights.tensors) {
+    for (const auto& [now, old] : std::vector<std::pair<std::string, std::string>>{
+             {"to_q.", "query."}, {"to_k.", "key."}, {"to_v.", "value."}, {"to_out.0.", "proj_attn."}}) {
+      const size_t at = name.find(now);
+      if (at != std::string::npos) name.replace(at, now.size(), old);
+    }
+  }
+  const fs::path vae = folder_ / "vae";
+  fs::create_directories(vae);
+  put(vae / "config.json", small_vae());
+  weights.write(vae / "diffusion_pytorch_model.safetensors");
+  const ModelFile model = open_model(folder_);
+  EXPECT_EQ(nn::type_name(model.spec.network), "autoencoder_kl");
+  EXPECT_TRUE(model.notes.empty());
+  EXPECT_TRUE(model.weights.contains("encoder.mid_block.attentions.0.to_out.0.weight"));
+  // With a U-Net beside it nobody knows which is meant.
+  fs::create_directories(folder_ / "unet");
+  put(folder_ / "unet" / "config.json", small_unet());
+  Weights(small_unet()).write(folder_ / "unet" / "diffusion_pytorch_model.safetensors");
+  expect_error(folder_, "holds unet and vae; give the folder of one of them");
+  EXPECT_EQ(nn::type_name(open_model(vae).spec.network), "autoencoder_kl");
+}
+
 TEST_F(DiffusersFolderTest, ReadsShards) {
   write_pipeline(folder_);
   const Weights weights(small_unet());

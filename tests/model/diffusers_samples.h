@@ -30,6 +30,15 @@ inline json small_unet() {
           {"attention_head_dim", 8}};
 }
 
+inline json small_vae() {
+  return {{"_class_name", "AutoencoderKL"},
+          {"sample_size", 8},
+          {"block_out_channels", {8, 16}},
+          {"down_block_types", {"DownEncoderBlock2D", "DownEncoderBlock2D"}},
+          {"up_block_types", {"UpDecoderBlock2D", "UpDecoderBlock2D"}},
+          {"norm_num_groups", 4}};
+}
+
 inline json small_ddpm() {
   return {{"_class_name", "DDPMScheduler"},
           {"num_train_timesteps", 20},
@@ -40,8 +49,8 @@ inline json small_ddpm() {
 
 /// Tensors by name, as they will be written.
 struct Weights {
-  explicit Weights(const json& config) {
-    const auto network = nn::unet2d_config_from_json(config, "sample");
+  explicit Weights(const json& config) : Weights(nn::unet2d_config_from_json(config, "sample")) {}
+  explicit Weights(const nn::NetworkConfig& network) {
     const nn::CostInterpreter cost = nn::cost_of(network);
     for (const auto& p : cost.parameters()) {
       HostArrayF values(p.shape);

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "langevin/diffusion/denoiser.h"
 #include "langevin/nn/network.h"
 
 namespace langevin {
@@ -24,9 +25,14 @@ struct GoldenNetwork {
     const auto batch = json.at("batch").get<int64_t>();
     x = noise_like(HostArrayF(nn::input_shape(config, batch)), NoiseKey{7, 0, Purpose::test, 0});
     t = json.at("timestep").get<std::vector<double>>();
-    labels = json.value("class_labels", std::vector<int64_t>{});
-    if (const int64_t width = nn::global_cond_dim(config); width > 0)
-      global_cond = noise_like(HostArrayF({batch, width}), NoiseKey{7, 100, Purpose::test, 0});
+    uint64_t first = 100;  // of each condition, a hundred samples apart
+    each_condition(
+        [&](std::optional<HostArrayF>& value, const std::optional<nn::Condition>& taken) {
+          if (taken) value = noise_like(HostArrayF(taken->shape), NoiseKey{7, first, Purpose::test, 0});
+          first += 100;
+        },
+        cond, nn::conditions(config, batch));
+    cond.class_labels = json.value("class_labels", std::vector<int64_t>{});
     const nn::CostInterpreter cost = nn::cost_of(config);
     for (const auto& p : cost.parameters()) weights.emplace(p.name, HostArrayF(p.shape));
     uint64_t index = 0;  // in the order of the names
@@ -68,8 +74,7 @@ struct GoldenNetwork {
   nn::NetworkConfig config;
   HostArrayF x;
   std::vector<double> t;
-  std::vector<int64_t> labels;
-  std::optional<HostArrayF> global_cond;
+  Cond<HostArrayF> cond;
   std::map<std::string, HostArrayF> weights;
 };
 

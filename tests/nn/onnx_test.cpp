@@ -27,6 +27,14 @@ class Onnx : public ::testing::Test {
   static GoldenNetwork golden(const std::string& name) {
     return GoldenNetwork((fs::path(LANGEVIN_GOLDEN) / name).string());
   }
+  /// A network without golden numbers, with the weights of one.
+  GoldenNetwork made(const nlohmann::json& network) const {
+    const std::string source = (folder_ / "network.json").string();
+    std::ofstream(source) << nlohmann::json{{"network", network}, {"batch", 2}, {"timestep", {1, 2}}};
+    const GoldenNetwork result(source);
+    fs::remove(source);
+    return result;
+  }
   ReadOnnx written(const GoldenNetwork& network, uint64_t largest = uint64_t{1} << 30) const {
     onnx::write(
         file(), nn::onnx_graph(network.config), {"langevin", "1", "text", {{"key", "value"}}},
@@ -104,6 +112,65 @@ TEST_F(Onnx, SequencesBecomeASoundGraph) {
   EXPECT_EQ(read.inputs.at("global_cond"), fmt::format("1:batch,{}", nn::global_cond_dim(network.config)));
   expect_sound(read);
   expect_weights(read, network);
+}
+
+TEST_F(Onnx, TransformersBecomeASoundGraph) {
+  nlohmann::json config{{"type", "transformer_policy"},
+                        {"input_dim", 2},
+                        {"output_dim", 2},
+                        {"horizon", 10},
+                        {"n_obs_steps", 2},
+                        {"cond_dim", 6},
+                        {"n_layer", 2},
+                        {"n_head", 2},
+                        {"n_emb", 16},
+                        {"p_drop_emb", 0.1},
+                        {"p_drop_attn", 0.1},
+                        {"causal_attn", true},
+                        {"time_as_cond", true},
+                        {"obs_as_cond", true},
+                        {"n_cond_layers", 1}};
+  const GoldenNetwork two = made(config);
+  ReadOnnx read = written(two);
+  EXPECT_EQ(read.inputs.at("cond"), "1:batch,2,6");
+  expect_sound(read);
+  expect_weights(read, two);
+  config.update({{"time_as_cond", false}, {"obs_as_cond", false}, {"cond_dim", 0}, {"n_cond_layers", 0}});
+  const GoldenNetwork encoder = made(config);
+  read = written(encoder);
+  EXPECT_EQ(read.inputs.count("cond"), 0u);
+  expect_sound(read);
+  expect_weights(read, encoder);
+}
+
+TEST_F(Onnx, NetworksOfTextsTakeAnyNumberOfTokens) {
+  const GoldenNetwork network = made({{"type", "unet2d_condition"},
+                                      {"sample_size", 16},
+                                      {"block_out_channels", {16, 32}},
+                                      {"down_block_types", {"CrossAttnDownBlock2D", "DownBlock2D"}},
+                                      {"up_block_types", {"UpBlock2D", "CrossAttnUpBlock2D"}},
+                                      {"layers_per_block", 1},
+                                      {"norm_num_groups", 8},
+                                      {"cross_attention_dim", 24},
+                                      {"addition_embed_type", "text_time"},
+                                      {"addition_time_embed_dim", 8},
+                                      {"projection_class_embeddings_input_dim", 60}});
+  const ReadOnnx read = written(network);
+  EXPECT_EQ(read.inputs.at("encoder_hidden_states"), "1:batch,tokens,24");
+  EXPECT_EQ(read.inputs.at("text_embeds"), "1:batch,12");
+  EXPECT_EQ(read.inputs.at("time_ids"), "1:batch,6");
+  expect_sound(read);
+  expect_weights(read, network);
+}
+
+TEST_F(Onnx, AnAutoencoderIsRefused) {
+  const nn::NetworkConfig config = nn::AutoencoderKLConfig{};
+  try {
+    nn::onnx_graph(config);
+    FAIL() << "written";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("autoencoder_kl"), std::string::npos) << e.what();
+  }
 }
 
 // What passes the limit of a message lies beside it, each weight on a page of its own.

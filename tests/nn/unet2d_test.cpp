@@ -52,7 +52,8 @@ TEST(UNet2D, HasTheSizeOfGooglesCifar10Model) {
   double attention = 0;
   for (const auto& row : cost.rows()) attention += row.op == "attention" ? row.flops : 0;
   EXPECT_NEAR((cost.flops() - attention) * 1e-9, 12.11, 0.01);  // GFLOP an image in convolutions and linears
-  // Five blocks of 256 positions and the middle one of 16, 256 channels: q k^T and (weights) v, two flops a multiply-add.
+  // Five blocks of 256 positions and the middle one of 16, 256 channels: q k^T and (weights) v, two flops a
+  // multiply-add.
   EXPECT_DOUBLE_EQ(attention, 5 * 4.0 * 256 * 256 * 256 + 4.0 * 16 * 16 * 256);
 }
 

@@ -16,9 +16,7 @@ class GoldenNetworkTest : public testing::TestWithParam<const char*> {
     const at::NoGradGuard no_grad;
     TorchNetwork network(golden_.config, Precision::fp32, at::kCPU, 0, false);
     network.store().load([&](const Parameter& p) { return golden_.weights.at(p.name); });
-    const TorchConditions cond{label_tensor(golden_.labels, at::kCPU),
-                               golden_.global_cond ? to_torch(*golden_.global_cond).value : at::Tensor()};
-    return to_host({network(to_torch(golden_.x).value, timestep_tensor(golden_.t, at::kCPU), cond, {})});
+    return to_host(network_call(network)(to_torch(golden_.x), golden_.t, to_torch(golden_.cond, at::kCPU)));
   }
   GoldenNetwork golden_{std::string(LANGEVIN_GOLDEN) + "/" + GetParam()};
 };
