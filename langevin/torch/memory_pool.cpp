@@ -1,6 +1,7 @@
 #include "langevin/torch/memory_pool.h"
 
 #include <c10/core/CPUAllocator.h>
+#include <c10/core/impl/alloc_cpu.h>
 #include <malloc.h>
 #include <sys/mman.h>
 
@@ -27,18 +28,21 @@ struct PoolAllocator final : c10::Allocator {
   c10::DataPtr allocate(size_t size) { return make(size); }
   void copy_data(void* to, const void* from, size_t size) const { std::memcpy(to, from, size); }
 
+  /// libtorch may also take memory by its address alone, and gives it back through this.
+  c10::DeleterFnPtr raw_deleter() const { return &release; }
+
  private:
-  static void release(void* context) {
-    const auto* block = static_cast<MemoryPool::Block*>(context);
-    pool().give_back(*block);
-    delete block;
+  static void release(void* data) {
+    if (data != nullptr && !pool().give_back(data)) c10::free_cpu(data);
   }
   c10::DataPtr make(size_t size) const {
-    if (size < kLarge) return small_->allocate(size);
-    auto* block = new MemoryPool::Block(pool().take(size));
-    return {block->data, block, &release, c10::Device(c10::DeviceType::CPU)};
+    if (size < kLarge) {
+      void* data = c10::alloc_cpu(size);
+      return {data, data, &release, c10::Device(c10::DeviceType::CPU)};
+    }
+    void* data = pool().take(size).data;
+    return {data, data, &release, c10::Device(c10::DeviceType::CPU)};
   }
-  c10::Allocator* small_ = c10::GetDefaultCPUAllocator();
 };
 
 }  // namespace
@@ -58,6 +62,7 @@ MemoryPool::Block MemoryPool::take(size_t size) {
     r.holes.erase(hole);
     if (room > wanted) r.holes.emplace(offset + wanted, room - wanted);
     live_ += wanted;
+    sizes_.emplace(r.data + offset, wanted);
     return {r.data + offset, wanted};
   }
   Region r;
@@ -71,11 +76,25 @@ MemoryPool::Block MemoryPool::take(size_t size) {
   if (r.size > wanted) r.holes.emplace(wanted, r.size - wanted);
   regions_.push_back(std::move(r));
   live_ += wanted;
+  sizes_.emplace(regions_.back().data, wanted);
   return {regions_.back().data, wanted};
 }
 
 void MemoryPool::give_back(Block block) {
   const std::lock_guard lock(mutex_);
+  return_locked(block);
+}
+
+bool MemoryPool::give_back(void* data) {
+  const std::lock_guard lock(mutex_);
+  const auto found = sizes_.find(data);
+  if (found == sizes_.end()) return false;
+  return_locked({static_cast<std::byte*>(data), found->second});
+  return true;
+}
+
+void MemoryPool::return_locked(Block block) {
+  sizes_.erase(block.data);
   const auto region = std::find_if(regions_.begin(), regions_.end(), [&](const Region& r) {
     return block.data >= r.data && block.data < r.data + r.size;
   });

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <map>
 #include <mutex>
+#include <unordered_map>
 #include <vector>
 
 namespace langevin {
@@ -27,6 +28,8 @@ class MemoryPool {
   /// At least `size` > 0 bytes, aligned to 4 KiB, holding anything. Throws std::bad_alloc.
   Block take(size_t size);
   void give_back(Block block);
+  /// The block that begins at `data`; false where that is none of this pool's.
+  bool give_back(void* data);
   /// Gives the pages that nobody uses back to the system.
   void trim();
 
@@ -41,8 +44,10 @@ class MemoryPool {
     size_t size = 0;
     std::map<size_t, size_t> holes;  // offset -> size
   };
+  void return_locked(Block block);
   mutable std::mutex mutex_;
   std::vector<Region> regions_;  // oldest first
+  std::unordered_map<void*, size_t> sizes_;  // of blocks in use
   size_t live_ = 0;
 };
 

@@ -189,10 +189,11 @@ TEST(UNet2DCondition, NamesTheConditionThatIsMissingOrDoesNotFit) {
     }
     return std::string();
   };
-  EXPECT_EQ(error({}, {2, 3, 24}), "");
-  EXPECT_NE(error({}, {}).find("encoder_hidden_states is missing"), std::string::npos);
-  EXPECT_NE(error({}, {2, 3, 25}).find("(2, 3, 25)"), std::string::npos);
-  EXPECT_NE(error({}, {1, 3, 24}).find("(2, S, 24)"), std::string::npos);
+  const json none = json::object();
+  EXPECT_EQ(error(none, {2, 3, 24}), "");
+  EXPECT_NE(error(none, {}).find("encoder_hidden_states is missing"), std::string::npos);
+  EXPECT_NE(error(none, {2, 3, 25}).find("(2, 3, 25)"), std::string::npos);
+  EXPECT_NE(error(none, {1, 3, 24}).find("(2, S, 24)"), std::string::npos);
   EXPECT_NE(error({{"num_class_embeds", 4}}, {2, 3, 24}).find("class labels are missing"), std::string::npos);
 }
 

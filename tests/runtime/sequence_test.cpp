@@ -41,7 +41,7 @@ TEST(SequenceParity, OutputEqualsTheGoldenNumbers) {
   for (const char* file : {"unet1d_forward.json", "unet2d_forward.json"}) {
     const GoldenNetwork golden(std::string(LANGEVIN_GOLDEN) + "/" + file);
     RuntimeNetwork network(golden.config, Weights(golden.weights), Type::fp32, 1);
-    EXPECT_LT(golden.relative_error(network(golden.x, golden.t, golden.labels, golden.global_cond)), 1e-5)
+    EXPECT_LT(golden.relative_error(network(golden.x, golden.t, golden.cond.class_labels, golden.cond.global_cond)), 1e-5)
         << file;
   }
 }

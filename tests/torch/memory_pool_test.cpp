@@ -1,5 +1,6 @@
 #include "langevin/torch/memory_pool.h"
 
+#include <c10/core/CPUAllocator.h>
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -101,6 +102,11 @@ TEST(MemoryPool, HoldsLibtorchsTensors) {
   const at::Tensor same = t;
   t = at::Tensor();
   EXPECT_EQ(same.sum().item<float>(), 1 << 20);
+  for (const size_t size : {size_t{10}, size_t{1} << 20}) {  // by the address alone, as some operators do
+    void* data = c10::GetCPUAllocator()->raw_allocate(size);
+    std::memset(data, 1, size);
+    c10::GetCPUAllocator()->raw_deallocate(data);
+  }
 }
 
 }  // namespace

@@ -126,7 +126,9 @@ void expect_gradients(TorchNetwork& network, const std::function<at::Tensor()>& 
   for (const auto& p : network.store().parameters()) {
     ASSERT_TRUE(p.leaf.grad().defined()) << p.name;
     // A bias of all keys shifts every score alike: the softmax does not see it.
-    if (!p.name.ends_with("to_k.bias")) EXPECT_GT(p.leaf.grad().abs().max().item<double>(), 0) << p.name;
+    if (!p.name.ends_with("to_k.bias")) {
+      EXPECT_GT(p.leaf.grad().abs().max().item<double>(), 0) << p.name;
+    }
     square += p.leaf.grad().pow(2).sum().item<double>();
   }
   const double length = std::sqrt(square), step = 1e-3;
@@ -161,7 +163,7 @@ TEST(UNet2DCondition, Bf16FollowsFp32AndASampleDoesNotDependOnItsBatch) {
   // Any other number of tokens, and without the condition that may be absent.
   TorchConditions other = conditions(0, 3);
   other.context = randn({3, 9, 5}, 20);
-  other.timestep_cond = {};
+  other.timestep_cond = at::Tensor();
   EXPECT_GT(relative_error(high(x, t, other, {}), a), 0.01);
 }
 
