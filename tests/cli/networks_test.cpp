@@ -146,7 +146,7 @@ TEST_F(Networks, InputsThatAreMissingOrDoNotBelongAreNamed) {
     expect_error({"forward", vae, "--in", inputs(given), "--out", out}, 1, words);
   };
   vae_error({t}, {"timestep"});
-  vae_error({{"picture", {2, 3, 8, 8}}}, {"sample", "latent"});
+  vae_error({{"timestep", {2}}}, {"sample", "latent"});
   vae_error({x}, {"(2, 4, 8, 8)", "(N, 3, H, W)"});
   vae_error({{"latent", {2, 3, 8, 8}}}, {"(2, 3, 8, 8)", "(N, 4, H, W)"});
   expect_error({"sample", vae, "--out", path("pictures")}, 1, {"autoencoder"});

@@ -46,7 +46,7 @@ class Policy : public CommandLine {
 TEST_F(Policy, InspectKnowsSequences) {
   const Result r = langevin({"inspect", model()});
   EXPECT_EQ(r.status, 0) << r.err;
-  EXPECT_NE(r.out.find("unet1d, 2 x 8 (numbers x horizon), conditioned on 3 numbers"), std::string::npos)
+  EXPECT_NE(r.out.find("unet1d, 2 x 8 (numbers x horizon); conditioned on global_cond (1, 3)"), std::string::npos)
       << r.out;
   expect_error({"sample", path("model.safetensors"), "--out", path("out")}, 1, {"sequences"});
 }
@@ -58,7 +58,7 @@ TEST_F(Policy, ForwardTakesAndGivesThePeersLayout) {
   EXPECT_EQ(SafetensorsFile::open(out).at("output").shape, (Shape{3, 12, 2}));
   expect_error({"forward", file, "--in", inputs({3, 2, 12}, {3, 3}), "--out", out}, 1, {"(N, T, 2)"});
   expect_error({"forward", file, "--in", inputs({3, 9, 2}, {3, 3}), "--out", out}, 1, {"multiple of 2"});
-  expect_error({"forward", file, "--in", inputs({3, 8, 2}, {}), "--out", out}, 1, {"global_cond", "missing"});
+  expect_error({"forward", file, "--in", inputs({3, 8, 2}, {}), "--out", out}, 1, {"global_cond", "no tensor"});
   expect_error({"forward", file, "--in", inputs({3, 8, 2}, {3, 4}), "--out", out}, 1, {"(3, 4)", "(3, 3)"});
 }
 

@@ -114,7 +114,11 @@ TEST(TransformerPolicy, GradientsAreThoseOfFiniteDifferences) {
     double square = 0;
     for (const auto& p : network.store().parameters()) {
       ASSERT_TRUE(p.leaf.grad().defined()) << p.name;
-      EXPECT_GT(p.leaf.grad().abs().max().item<double>(), 0) << p.name;
+      // The softmax over a single token of memory is 1 whatever is asked of it.
+      const bool one_key = c.cond_dim == 0 && c.time_as_cond && p.name.find(".norm2.") != std::string::npos;
+      if (!one_key) {
+        EXPECT_GT(p.leaf.grad().abs().max().item<double>(), 0) << p.name;
+      }
       square += p.leaf.grad().pow(2).sum().item<double>();
     }
     // Along the gradient itself the loss rises by the gradient's length; along a wrong one by less.
