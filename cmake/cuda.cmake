@@ -7,41 +7,28 @@ set(LANGEVIN_HAS_CUDA OFF)
 if(LANGEVIN_SANITIZE AND LANGEVIN_CUDA STREQUAL "AUTO")
   # The sanitizers look at the emulation of the kernels (tests/kernels/cuda), which is plain C++.
 elseif(NOT LANGEVIN_CUDA STREQUAL "OFF")
-  find_program(LANGEVIN_NVCC nvcc HINTS $ENV{CUDACXX} $ENV{CUDA_HOME}/bin $ENV{CUDA_PATH}/bin /usr/local/cuda/bin)
+  find_program(LANGEVIN_NVCC nvcc HINTS $ENV{CUDA_HOME}/bin $ENV{CUDA_PATH}/bin /usr/local/cuda/bin)
   if(LANGEVIN_NVCC)
-    set(CMAKE_CUDA_COMPILER ${LANGEVIN_NVCC} CACHE FILEPATH "nvcc")
-    # Machine code for A100 and H100 (and their like), and PTX that newer drivers translate for newer chips.
-    set(CMAKE_CUDA_ARCHITECTURES 80-real 90 CACHE STRING "GPUs to compile for")
-    set(CMAKE_CUDA_HOST_COMPILER ${CMAKE_CXX_COMPILER} CACHE FILEPATH "nvcc's host compiler")
-    enable_language(CUDA)
-    if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake below 3.26 does not know that nvcc has C++20
-      set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
-      set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
-      list(APPEND CMAKE_CUDA_COMPILE_FEATURES cuda_std_20)
-    endif()
-    set(CMAKE_CUDA_STANDARD 20)
-    find_package(CUDAToolkit REQUIRED)
     set(LANGEVIN_HAS_CUDA ON)
   elseif(LANGEVIN_CUDA STREQUAL "ON")
-    message(FATAL_ERROR "LANGEVIN_CUDA=ON, but there is no nvcc: put it into PATH or set CUDACXX")
+    message(FATAL_ERROR "LANGEVIN_CUDA=ON, but there is no nvcc: put it into PATH or set CUDA_HOME")
   endif()
 endif()
 message(STATUS "CUDA kernels: ${LANGEVIN_HAS_CUDA}")
 
-set(LANGEVIN_CUDA_FOLDER ${PROJECT_SOURCE_DIR}/langevin/kernels/cuda)
-file(GLOB LANGEVIN_CUDA_SOURCES CONFIGURE_DEPENDS ${LANGEVIN_CUDA_FOLDER}/*.cu)
-
 if(LANGEVIN_HAS_CUDA)
-  add_library(langevin_kernels_cuda STATIC ${LANGEVIN_CUDA_SOURCES} ${LANGEVIN_CUDA_FOLDER}/require.cpp)
-  set_target_properties(langevin_kernels_cuda PROPERTIES CUDA_RUNTIME_LIBRARY Shared)
-  target_include_directories(langevin_kernels_cuda PUBLIC ${PROJECT_SOURCE_DIR})
-  target_link_libraries(langevin_kernels_cuda PUBLIC fmt::fmt CUDA::cudart)
-  target_compile_options(langevin_kernels_cuda PRIVATE
-    $<$<COMPILE_LANGUAGE:CXX>:${LANGEVIN_WARNINGS}>
-    $<$<COMPILE_LANGUAGE:CUDA>:--expt-relaxed-constexpr -Xcompiler=-Wall,-Wextra>)
-  if(LANGEVIN_WERROR)
-    target_compile_options(langevin_kernels_cuda PRIVATE $<$<COMPILE_LANGUAGE:CUDA>:-Werror=all-warnings>)
+  set(CMAKE_CUDA_COMPILER ${LANGEVIN_NVCC} CACHE FILEPATH "nvcc")
+  # Machine code for A100 and H100 (and their like), and PTX that drivers translate for what comes after.
+  set(CMAKE_CUDA_ARCHITECTURES 80-real 90 CACHE STRING "GPUs to compile for")
+  set(CMAKE_CUDA_HOST_COMPILER ${CMAKE_CXX_COMPILER} CACHE FILEPATH "nvcc's host compiler")
+  enable_language(CUDA)
+  if(NOT CMAKE_CUDA20_STANDARD_COMPILE_OPTION)  # CMake below 3.26 does not know that nvcc has C++20
+    set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION -std=c++20)
+    set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION -std=c++20)
+    list(APPEND CMAKE_CUDA_COMPILE_FEATURES cuda_std_20)
   endif()
-  # Normal deviates must be the CPU's bits: core/philox.h.
-  set_source_files_properties(${LANGEVIN_CUDA_FOLDER}/noise.cu PROPERTIES COMPILE_OPTIONS --fmad=false)
+  set(CMAKE_CUDA_STANDARD 20)
+  find_package(CUDAToolkit REQUIRED)
 endif()
+# In a scope of its own: what libtorch's package does to CUDA's flags afterwards stays out.
+add_subdirectory(langevin/kernels/cuda)

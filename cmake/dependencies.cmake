@@ -21,6 +21,3 @@ find_path(LANGEVIN_DNNL_INCLUDE oneapi/dnnl/dnnl.hpp REQUIRED)
 add_library(DNNL::dnnl UNKNOWN IMPORTED)
 set_target_properties(DNNL::dnnl PROPERTIES IMPORTED_LOCATION ${LANGEVIN_DNNL_LIBRARY}
                                             INTERFACE_INCLUDE_DIRECTORIES ${LANGEVIN_DNNL_INCLUDE})
-if(LANGEVIN_TORCH)
-  find_package(Torch REQUIRED)
-endif()

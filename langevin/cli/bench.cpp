@@ -24,6 +24,7 @@ constexpr const char* kExamples =
     "  langevin bench optimizer\n"
     "  langevin bench sweep\n"
     "  langevin bench roofline --json\n"
+    "  langevin bench train --device cuda --batch 128\n"
     "`fraction_of_limit` is the share of the machine's convolution rate, measured in the same run; of a "
     "policy, "
     "whose\nsingle call reads every weight once, the share of its memory rate.";
@@ -56,6 +57,8 @@ void declare(CLI::App& app, BenchRequest& o, std::string& backend) {
   app.add_option("--device", o.device, "auto, cpu or cuda")->check(CLI::IsMember({"auto", "cpu", "cuda"}));
   app.add_option("--steps", o.steps, "steps of the sampler in one measurement; 0: 5")
       ->check(CLI::Range(0, 1000000));
+  app.add_flag("--no-graphs{false}", o.record,
+               "train on a GPU: start every kernel anew instead of replaying a recorded step");
   app.add_flag("--recompute", o.recompute, "train: compute the inside of blocks again for the gradient");
   app.add_option("--seconds", o.seconds, "how long to measure (default 20)")->check(CLI::Range(0.1, 86400.0));
   app.add_option("--threads", o.threads, "threads; 0: one a core")->check(CLI::Range(0, 4096));
@@ -93,7 +96,8 @@ nlohmann::json measure(const BenchRequest& o, const std::string& backend, Consol
   if (o.what == "process") return bench_process(o, console, stop);
   if (o.what == "sweep") return bench_sweep(o, console, stop);
   if (o.what == "optimizer") return bench_optimizer(static_cast<int>(o.threads), o.seconds, console, stop);
-  if (o.what == "roofline") return to_json(measure_roofline(static_cast<int>(o.threads)));
+  if (o.what == "roofline" && o.device != "cuda")
+    return to_json(measure_roofline(static_cast<int>(o.threads)));
   const bool runtime = backend == "runtime" || (backend == "auto" && o.device != "cuda");
   if (o.what == "sample" && runtime) return bench_runtime(runtime_bench(o), console, stop);
   return torch_wing("auto").bench(o, console, stop);

@@ -1,7 +1,11 @@
 #include "langevin/torch/fused.h"
 
-#include "langevin/kernels/dropout.h"
-#include "langevin/kernels/group_norm_silu.h"
+#include <cmath>
+
+#include "langevin/kernels/cuda/dropout.h"
+#include "langevin/kernels/cuda/group_norm_silu.h"
+#include "langevin/kernels/cuda/rows.h"
+#include "langevin/torch/cuda_device.h"
 
 namespace langevin {
 namespace {
@@ -20,10 +24,15 @@ void with_element_type(const at::Tensor& x, F&& f) {
   if (x.scalar_type() == at::kBFloat16) {
     f(BF16{});
   } else {
-    check(x.scalar_type() == at::kFloat, "group_norm", "needs float32 or bfloat16, got {}",
+    check(x.scalar_type() == at::kFloat, "kernels", "take float32 or bfloat16, got {}",
           toString(x.scalar_type()));
     f(float{});
   }
+}
+
+/// Whether the kernels, ours for this device, take the tensor; otherwise it is ATen's.
+bool suits_kernels(const at::Tensor& x) {
+  return x.scalar_type() != at::kDouble && (x.device().is_cpu() || has_cuda_kernels(x.device()));
 }
 
 at::Tensor channels_last(const at::Tensor& x) { return x.contiguous(at::MemoryFormat::ChannelsLast); }
@@ -37,6 +46,25 @@ GroupNormShape shape_of_norm(const at::Tensor& x, const nn::GroupNorm& c) {
           .activation = c.silu ? Activation::silu : Activation::none};
 }
 
+// The kernels, on the device where the tensors are.
+
+template <class T>
+void normalise(at::Device device, const GroupNormShape& shape, GroupNormForward<T> a) {
+  if (!has_cuda_kernels(device)) return group_norm_silu(shape, a);
+  const OnDevice on(device);
+  const at::Tensor workspace = bytes_on(device, cuda::group_norm_workspace(shape));
+  a.workspace = workspace.data_ptr();
+  cuda::group_norm_silu(shape, a, {}, on.stream);
+}
+
+template <class T>
+void normalise_backward(at::Device device, const GroupNormShape& shape, const GroupNormBackward<T>& a) {
+  if (!has_cuda_kernels(device)) return group_norm_silu_backward(shape, a);
+  const OnDevice on(device);
+  const at::Tensor workspace = bytes_on(device, cuda::group_norm_workspace(shape));
+  cuda::group_norm_silu_backward(shape, a, {}, workspace.data_ptr(), on.stream);
+}
+
 struct Normalised {
   at::Tensor y, mean, rstd;
 };
@@ -44,7 +72,7 @@ struct Normalised {
 /// x channels-last, modulation (N,2C) fp32 contiguous or empty.
 Normalised forward(const at::Tensor& x, const at::Tensor& gamma, const at::Tensor& beta,
                    const at::Tensor& modulation, const nn::GroupNorm& c) {
-  const auto floats = x.options().dtype(at::kFloat).memory_format(c10::nullopt);
+  const auto floats = x.options().dtype(at::kFloat).memory_format({});
   Normalised out{at::empty_like(x), at::empty({x.size(0), c.groups}, floats),
                  at::empty({x.size(0), c.groups}, floats)};
   with_element_type(x, [&](auto element) {
@@ -61,7 +89,7 @@ Normalised forward(const at::Tensor& x, const at::Tensor& gamma, const at::Tenso
     a.y = data<T>(out.y);
     a.mean = data<float>(out.mean);
     a.rstd = data<float>(out.rstd);
-    group_norm_silu(shape_of_norm(x, c), a);
+    normalise(x.device(), shape_of_norm(x, c), a);
   });
   return out;
 }
@@ -106,7 +134,7 @@ struct FusedGroupNorm : torch::autograd::Function<FusedGroupNorm> {
         a.dscale = data<float>(dmodulation);
         a.dshift = a.dscale + x.size(1);
       }
-      group_norm_silu_backward(shape_of_norm(x, c), a);
+      normalise_backward(x.device(), shape_of_norm(x, c), a);
     });
     return {dx, dgamma, dbeta, dmodulation, at::Tensor(), at::Tensor(), at::Tensor()};
   }
@@ -122,30 +150,38 @@ at::Tensor aten_group_norm(const at::Tensor& x, const at::Tensor& gamma, const a
   return (c.silu ? at::silu(h) : h).to(x.scalar_type());
 }
 
-at::Tensor dropped(const at::Tensor& x, double p, const NoiseKey& key) {
+/// moment: as DropoutPlace has it, or empty.
+at::Tensor dropped(const at::Tensor& x, double p, const NoiseKey& key, const at::Tensor& moment) {
   const at::Tensor input = x.dim() == 4 ? channels_last(x) : x.contiguous();  // tokens end with channels
   const at::Tensor out = at::empty_like(input);
+  const int64_t n = input.size(0), elements = input.numel() / n;
   with_element_type(input, [&](auto element) {
     using T = decltype(element);
-    apply_dropout(data<T>(input), data<T>(out), input.size(0), input.numel() / input.size(0), p, key);
+    if (!has_cuda_kernels(x.device()))
+      return apply_dropout(data<T>(input), data<T>(out), n, elements, p, key);
+    const OnDevice on(x.device());
+    const auto* place = moment.numel() > 0 ? static_cast<const uint32_t*>(moment.data_ptr()) : nullptr;
+    cuda::apply_dropout(data<T>(input), data<T>(out), n, elements, {p, key, place}, on.stream);
   });
   return out;
 }
 
 struct KeyedDropout : torch::autograd::Function<KeyedDropout> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, double p, int64_t seed,
-                            int64_t sample, int64_t step) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& moment, double p,
+                            int64_t seed, int64_t sample, int64_t step) {
     context->saved_data["p"] = p;
     context->saved_data["seed"] = seed;
     context->saved_data["sample"] = sample;
     context->saved_data["step"] = step;
-    return dropped(x, p, key(seed, sample, step));
+    context->saved_data["moment"] = moment;
+    return dropped(x, p, key(seed, sample, step), moment);
   }
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const NoiseKey mask = key(context->saved_data["seed"].toInt(), context->saved_data["sample"].toInt(),
                               context->saved_data["step"].toInt());
-    return {dropped(gradients[0], context->saved_data["p"].toDouble(), mask), at::Tensor(), at::Tensor(),
-            at::Tensor(), at::Tensor()};
+    const at::Tensor dx = dropped(gradients[0], context->saved_data["p"].toDouble(), mask,
+                                  context->saved_data["moment"].toTensor());
+    return {dx, at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor(), at::Tensor()};
   }
   static NoiseKey key(int64_t seed, int64_t sample, int64_t step) {
     return {static_cast<uint64_t>(seed), static_cast<uint64_t>(sample), Purpose::dropout,
@@ -153,30 +189,103 @@ struct KeyedDropout : torch::autograd::Function<KeyedDropout> {
   }
 };
 
+/// x channels-last, row (C) or (N,C) contiguous, both of one type on a GPU with our kernels.
+struct AddRow : torch::autograd::Function<AddRow> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& row) {
+    context->saved_data["shared"] = row.dim() == 1;
+    return apply_to(x, row);
+  }
+  static at::Tensor apply_to(const at::Tensor& x, const at::Tensor& row) {
+    const at::Tensor y = at::empty_like(x);
+    with_element_type(x, [&](auto element) {
+      using T = decltype(element);
+      const OnDevice on(x.device());
+      cuda::Add<T> call;
+      call.x = data<T>(x);
+      call.row = data<T>(row);
+      call.y = data<T>(y);
+      call.n = x.size(0);
+      call.hw = x.size(2) * x.size(3);
+      call.c = x.size(1);
+      call.stride = row.dim() == 1 ? 0 : x.size(1);
+      cuda::add(call, on.stream);
+    });
+    return y;
+  }
+  static variable_list backward(AutogradContext* context, variable_list gradients) {
+    const at::Tensor dy = channels_last(gradients[0]);
+    const bool shared = context->saved_data["shared"].toBool();
+    const int64_t n = shared ? 1 : dy.size(0), c = dy.size(1), hw = dy.numel() / (n * c);
+    const auto options = dy.options().memory_format({});
+    const at::Tensor drow = shared ? at::empty({c}, options) : at::empty({n, c}, options);
+    with_element_type(dy, [&](auto element) {
+      using T = decltype(element);
+      const OnDevice on(dy.device());
+      const at::Tensor workspace = bytes_on(dy.device(), 4 * cuda::channel_sums_workspace(n, hw, c));
+      cuda::ChannelSums<T> call{data<T>(dy), data<T>(drow), data<float>(workspace), n, hw, c};
+      cuda::channel_sums(call, on.stream);
+    });
+    return {dy, drow};
+  }
+};
+
 }  // namespace
 
 at::Tensor fused_group_norm(const at::Tensor& x, const at::Tensor& gamma, const at::Tensor& beta,
                             const at::Tensor& scale_shift, const nn::GroupNorm& c) {
-  if (!x.device().is_cpu() || x.scalar_type() == at::kDouble)
-    return aten_group_norm(x, gamma, beta, scale_shift, c);
+  if (!suits_kernels(x)) return aten_group_norm(x, gamma, beta, scale_shift, c);
   const at::Tensor input = channels_last(x);
   // A differentiable function takes no undefined tensor: none is an empty one.
   const at::Tensor modulation =
-      scale_shift.defined() ? scale_shift.to(at::kFloat).contiguous() : at::empty({0}, at::kFloat);
+      scale_shift.defined() ? scale_shift.to(at::kFloat).contiguous() : at::empty({0}, gamma.options());
   if (!at::GradMode::is_enabled()) return forward(input, gamma, beta, modulation, c).y;
   return FusedGroupNorm::apply(input, gamma, beta, modulation, c.groups, c.eps, c.silu);
 }
 
-at::Tensor keyed_dropout(const at::Tensor& x, double p, uint64_t seed, uint32_t layer, uint32_t first_sample,
-                         uint32_t step) {
-  const NoiseKey key = dropout_key(seed, layer, first_sample, step);
-  if (x.device().is_cpu() && x.scalar_type() != at::kDouble) {
-    return KeyedDropout::apply(x, p, static_cast<int64_t>(key.seed), static_cast<int64_t>(key.sample),
+at::Tensor keyed_dropout(const at::Tensor& x, double p, const DropoutPlace& place) {
+  const NoiseKey key = dropout_key(place.seed, place.layer, place.first_sample, place.step);
+  const at::Tensor moment = place.moment.defined() ? place.moment : at::empty({0}, at::kInt);
+  if (suits_kernels(x)) {
+    return KeyedDropout::apply(x, moment, p, static_cast<int64_t>(key.seed), static_cast<int64_t>(key.sample),
                                static_cast<int64_t>(key.step));
   }
   // The mask is made on the host by the same rule and moved.
-  at::Tensor ones = at::ones(x.sizes(), at::kFloat);
-  return x * dropped(ones, p, key).to(x.options());
+  const at::Tensor ones = at::ones(x.sizes(), at::kFloat);
+  return x * dropped(ones, p, key, at::empty({0}, at::kInt)).to(x.options());
+}
+
+at::Tensor add_row(const at::Tensor& x, const at::Tensor& row) {
+  if (!has_cuda_kernels(x.device()) || x.scalar_type() != row.scalar_type() || x.dim() != 4 ||
+      x.scalar_type() == at::kDouble) {
+    const at::Tensor rows = row.dim() == 1 ? row.unsqueeze(0) : row;
+    return x + (x.dim() == 3 ? rows.unsqueeze(2) : rows.unsqueeze(2).unsqueeze(3));
+  }
+  const at::Tensor input = channels_last(x), values = row.contiguous();
+  return at::GradMode::is_enabled() ? AddRow::apply(input, values) : AddRow::apply_to(input, values);
+}
+
+at::Tensor timestep_features(const at::Tensor& t, const nn::TimestepEmbedding& c, at::ScalarType type) {
+  const at::Tensor times = t.to(at::kFloat).contiguous();
+  const auto options = at::TensorOptions(at::kFloat).device(t.device());
+  if (has_cuda_kernels(t.device())) {
+    const at::Tensor y = at::empty({t.size(0), c.dim}, options.dtype(type));
+    with_element_type(y, [&](auto element) {
+      using T = decltype(element);
+      const OnDevice on(t.device());
+      cuda::timestep_features(cuda::TimestepFeatures<T>{data<float>(times), data<T>(y), t.size(0), c.dim,
+                                                        c.flip_sin_to_cos, c.freq_shift, c.max_period},
+                              on.stream);
+    });
+    return y;
+  }
+  const int64_t half = c.dim / 2;
+  const at::Tensor exponent =
+      at::arange(half, options) * (-std::log(c.max_period)) / (static_cast<double>(half) - c.freq_shift);
+  const at::Tensor angle = times.unsqueeze(1) * exponent.exp().unsqueeze(0);
+  const at::Tensor sine = angle.sin(), cosine = angle.cos();
+  at::Tensor features = c.flip_sin_to_cos ? at::cat({cosine, sine}, 1) : at::cat({sine, cosine}, 1);
+  if (c.dim % 2 == 1) features = at::constant_pad_nd(features, {0, 1});
+  return features.to(type);
 }
 
 }  // namespace langevin

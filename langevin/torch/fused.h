@@ -1,5 +1,5 @@
-// Operators of kernels/ as differentiable libtorch operations (CPU); elsewhere the same mathematics from
-// ATen.
+// Operators of kernels/ as differentiable libtorch operations, on the CPU and, where they were built, on GPUs
+// (cuda_device.h); elsewhere the same mathematics from ATen.
 #pragma once
 
 #include "langevin/nn/vocabulary.h"
@@ -12,8 +12,23 @@ namespace langevin {
 at::Tensor fused_group_norm(const at::Tensor& x, const at::Tensor& gamma, const at::Tensor& beta,
                             const at::Tensor& scale_shift, const nn::GroupNorm& c);
 
-/// Dropout whose mask is a pure function of (seed, layer, sample, step); see kernels/dropout.h.
-at::Tensor keyed_dropout(const at::Tensor& x, double p, uint64_t seed, uint32_t layer, uint32_t first_sample,
-                         uint32_t step);
+/// Where in training a mask is drawn.
+struct DropoutPlace {
+  uint64_t seed = 0;
+  uint32_t layer = 0;
+  uint32_t first_sample = 0;  // global index of the batch's first
+  uint32_t step = 0;
+  at::Tensor moment = {};  // on a GPU with our kernels: (2) int32, first_sample and step, read in place of
+                           // those above when the work is done, as a recorded graph needs it
+};
+
+/// Dropout whose mask is a pure function of its place; see kernels/dropout.h.
+at::Tensor keyed_dropout(const at::Tensor& x, double p, const DropoutPlace& place);
+
+/// x (N,C,...) + row, (C) or (N,C), of x's type: a bias, or what a timestep adds.
+at::Tensor add_row(const at::Tensor& x, const at::Tensor& row);
+
+/// Sinusoidal features (N,dim) of t (N), as the vocabulary defines them, in the type asked for.
+at::Tensor timestep_features(const at::Tensor& t, const nn::TimestepEmbedding& c, at::ScalarType type);
 
 }  // namespace langevin

@@ -1,8 +1,7 @@
 #include "langevin/torch/interpreter.h"
 
-#include <cmath>
-
 #include "langevin/torch/convolution.h"
+#include "langevin/torch/cuda_device.h"
 #include "langevin/torch/fused.h"
 #include "langevin/torch/products.h"
 
@@ -17,13 +16,20 @@ at::Tensor per_channel(const at::Tensor& values, const at::Tensor& x) {
   return x.dim() == 3 ? values.unsqueeze(2) : values.unsqueeze(2).unsqueeze(3);
 }
 
+/// The bias apart, where a kernel of ours adds it (and its gradient) faster.
 at::Tensor aten_convolution(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                             const ConvGeometry& g) {
-  if (g.before == g.after)
-    return at::conv2d(x, weight, bias, at::IntArrayRef(g.stride), at::IntArrayRef(g.before));
-  const at::Tensor padded = at::constant_pad_nd(x, {g.before[1], g.after[1], g.before[0], g.after[0]});
-  return at::conv2d(padded.contiguous(at::MemoryFormat::ChannelsLast), weight, bias,
-                    at::IntArrayRef(g.stride));
+  const bool apart = has_cuda_kernels(x.device());
+  const auto within = apart ? at::Tensor() : bias;
+  at::Tensor y;
+  if (g.before == g.after) {
+    y = at::conv2d(x, weight, within, at::IntArrayRef(g.stride), at::IntArrayRef(g.before));
+  } else {
+    const at::Tensor padded = at::constant_pad_nd(x, {g.before[1], g.after[1], g.before[0], g.after[0]});
+    y = at::conv2d(padded.contiguous(at::MemoryFormat::ChannelsLast), weight, within,
+                   at::IntArrayRef(g.stride));
+  }
+  return apart ? add_row(y, bias) : y;
 }
 
 }  // namespace
@@ -117,15 +123,8 @@ at::Tensor TorchInterpreter::embedding(const Value& ids, std::string_view name, 
 }
 
 at::Tensor TorchInterpreter::timestep_embedding(const Value& t, const nn::TimestepEmbedding& c) {
-  const int64_t half = c.dim / 2;
-  const auto options = at::TensorOptions(at::kFloat).device(t.device());
-  const at::Tensor exponent =
-      at::arange(half, options) * (-std::log(c.max_period)) / (static_cast<double>(half) - c.freq_shift);
-  const at::Tensor angle = t.to(at::kFloat).reshape({-1, 1}) * exponent.exp().unsqueeze(0);
-  const at::Tensor sine = angle.sin(), cosine = angle.cos();
-  at::Tensor features = c.flip_sin_to_cos ? at::cat({cosine, sine}, 1) : at::cat({sine, cosine}, 1);
-  if (c.dim % 2 == 1) features = at::constant_pad_nd(features, {0, 1});
-  return cast(t.dim() > 1 ? features.reshape({t.size(0), t.size(1) * c.dim}) : features);
+  const at::Tensor features = timestep_features(t.reshape({-1}), c, compute_type());
+  return t.dim() > 1 ? features.reshape({t.size(0), t.size(1) * c.dim}) : features;
 }
 
 at::Tensor TorchInterpreter::silu(const Value& x) { return at::silu(x); }
@@ -134,12 +133,14 @@ at::Tensor TorchInterpreter::mish(const Value& x) {
   return at::mish(x.to(at::kFloat)).to(x.scalar_type());  // libtorch 1.13 has none in bf16 on the CPU
 }
 
+DropoutPlace TorchInterpreter::place_of(uint32_t layer) const {
+  return {context_.seed, layer, static_cast<uint32_t>(context_.first_sample), context_.step, context_.moment};
+}
+
 at::Tensor TorchInterpreter::dropout(const Value& x, double p) {
   const uint32_t layer = dropout_layer_++;
   if (!context_.training || p <= 0) return x;
-  const auto drop = [p, layer, c = context_](const Value& v) {
-    return keyed_dropout(v, p, c.seed, layer, static_cast<uint32_t>(c.first_sample), c.step);
-  };
+  const auto drop = [p, place = place_of(layer)](const Value& v) { return keyed_dropout(v, p, place); };
   const Value y = drop(x);
   const Again before = again(x);
   return before ? remember(y, [drop, before] { return drop(before()); }) : y;
@@ -152,9 +153,7 @@ at::Tensor TorchInterpreter::affine(const Value& x, double a, double b) {
 
 at::Tensor TorchInterpreter::add(const Value& x, const Value& y) { return x + y; }
 
-at::Tensor TorchInterpreter::add_channels(const Value& x, const Value& bias) {
-  return x + per_channel(bias, x);
-}
+at::Tensor TorchInterpreter::add_channels(const Value& x, const Value& bias) { return add_row(x, bias); }
 
 at::Tensor TorchInterpreter::film(const Value& x, const Value& scale_bias) {
   const auto parts = scale_bias.chunk(2, 1);
@@ -204,8 +203,7 @@ at::Tensor TorchInterpreter::masked_attention(const Value& q, const Value& k, co
   const uint32_t layer = dropout_layer_++;
   if (!context_.training || c.dropout <= 0) return attention_product(q, k, v, c.heads, c.ahead);
   return attention_product_with_dropout(q, k, v, c.heads, c.ahead, [&](const at::Tensor& weights) {
-    return keyed_dropout(weights, c.dropout, context_.seed, layer,
-                         static_cast<uint32_t>(context_.first_sample), context_.step);
+    return keyed_dropout(weights, c.dropout, place_of(layer));
   });
 }
 

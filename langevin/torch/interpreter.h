@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "langevin/nn/network.h"
+#include "langevin/torch/fused.h"
 #include "langevin/torch/parameters.h"
 #include "langevin/torch/recompute.h"
 
@@ -20,6 +21,7 @@ struct CallContext {
   uint64_t first_sample =
       0;  // global index of the batch's first sample: dropout does not depend on the batch size
   bool recompute = false;  // compute the inside of blocks again for the gradient: memory for time
+  at::Tensor moment = {};  // first_sample and step for a recorded graph: DropoutPlace (fused.h)
 };
 
 class TorchInterpreter {
@@ -85,6 +87,7 @@ class TorchInterpreter {
                         std::index_sequence<I...>) {
     return f(b, values[I]...);
   }
+  DropoutPlace place_of(uint32_t layer) const;
   at::ScalarType compute_type() const;
   at::Tensor cast(const Value& x) const;  // to the compute type
   const at::Tensor& parameter(std::string_view name, const char* part, const Shape& shape, nn::Init init,

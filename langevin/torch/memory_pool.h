@@ -46,7 +46,7 @@ class MemoryPool {
   };
   void return_locked(Block block);
   mutable std::mutex mutex_;
-  std::vector<Region> regions_;  // oldest first
+  std::vector<Region> regions_;              // oldest first
   std::unordered_map<void*, size_t> sizes_;  // of blocks in use
   size_t live_ = 0;
 };

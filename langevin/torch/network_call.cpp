@@ -1,5 +1,7 @@
 #include "langevin/torch/network_call.h"
 
+#include "langevin/torch/recorded_call.h"
+
 namespace langevin {
 
 at::Tensor timestep_tensor(const std::vector<double>& t, at::Device device) {
@@ -27,8 +29,8 @@ TorchArray samples(const TorchArray& x, int64_t first, int64_t count) {
 }
 
 NetworkCall<TorchArray> network_call(TorchNetwork& network) {
-  return [&network](const TorchArray& x, const std::vector<double>& t, const Cond<TorchArray>& cond) {
-    const at::NoGradGuard no_grad;
+  const auto calls = std::make_shared<RecordedCalls>(network);
+  return [calls](const TorchArray& x, const std::vector<double>& t, const Cond<TorchArray>& cond) {
     const at::Device device = x.value.device();
     TorchConditions conditions{.class_labels = label_tensor(cond.class_labels, device)};
     each_condition(
@@ -36,7 +38,7 @@ NetworkCall<TorchArray> network_call(TorchNetwork& network) {
           if (from) to = from->value;
         },
         conditions, cond);
-    return TorchArray{network(x.value, timestep_tensor(t, device), conditions, {})};
+    return TorchArray{(*calls)(x.value, timestep_tensor(t, device), conditions)};
   };
 }
 

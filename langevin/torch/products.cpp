@@ -144,12 +144,18 @@ at::Tensor aten_attention(const at::Tensor& q, const at::Tensor& k, const at::Te
   const auto split = [&](const at::Tensor& x) {
     return x.reshape({x.size(0), x.size(1), heads, x.size(2) / heads}).transpose(1, 2);
   };
+  const auto joined = [&](const at::Tensor& y) {
+    return y.transpose(1, 2).reshape({q.size(0), q.size(1), v.size(2)});
+  };
+  // Its gradient would add in an order left to chance.
+  if (q.is_cuda() && !at::GradMode::is_enabled() && ahead == kAll && !drop)
+    return joined(attention_on_gpu(split(q), split(k), split(v)));
   at::Tensor scores = at::matmul(split(q) * AttentionProduct::scale(q, heads), split(k).transpose(2, 3));
   if (ahead != kAll) scores = scores.masked_fill(hidden(scores, ahead), -INFINITY);
   const auto type = q.scalar_type() == at::kDouble ? at::kDouble : at::kFloat;
   at::Tensor weights = at::softmax(scores, -1, type).to(q.scalar_type());
   if (drop) weights = drop(weights);
-  return at::matmul(weights, split(v)).transpose(1, 2).reshape({q.size(0), q.size(1), v.size(2)});
+  return joined(at::matmul(weights, split(v)));
 }
 
 }  // namespace

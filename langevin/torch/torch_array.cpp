@@ -2,6 +2,9 @@
 
 #include <cstring>
 
+#include "langevin/kernels/cuda/noise.h"
+#include "langevin/torch/cuda_device.h"
+
 namespace langevin {
 namespace {
 
@@ -83,6 +86,12 @@ std::vector<double> norm(const TorchArray& x) {
 
 TorchArray noise_like(const TorchArray& x, const NoiseKey& key) {
   const int64_t batch = x.value.size(0), each = batch == 0 ? 0 : x.value.numel() / batch;
+  if (has_cuda_kernels(x.value.device()) && x.value.scalar_type() == at::kFloat) {
+    const OnDevice on(x.value.device());
+    const at::Tensor drawn = at::empty(x.value.sizes(), x.value.options().memory_format({}));
+    cuda::fill_normal(drawn.data_ptr<float>(), batch, each, key, on.stream);
+    return {drawn};
+  }
   at::Tensor noise = at::empty(x.value.sizes(), at::kFloat);
   float* data = noise.data_ptr<float>();
   at::parallel_for(0, batch, 1, [&](int64_t begin, int64_t end) {

@@ -19,7 +19,8 @@ TorchArray clamp(const TorchArray& x, const Coef& lo, const Coef& hi);
 std::vector<double> abs_quantile(const TorchArray& x, double q);
 TorchArray select(const TorchArray& mask, const TorchArray& a, const TorchArray& b);
 std::vector<double> norm(const TorchArray& x);
-/// Drawn by core/rng on the host, sample by sample in parallel, then moved: the same bits on every device.
+/// Drawn where x is, by core/rng on the CPU and by its twin in kernels/cuda on a GPU: the same bits. (On a
+/// GPU without our kernels: drawn on the host and moved.)
 TorchArray noise_like(const TorchArray& x, const NoiseKey& key);
 
 static_assert(Array<TorchArray>);

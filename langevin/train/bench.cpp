@@ -10,6 +10,7 @@
 #include "langevin/sample/sampler.h"
 #include "langevin/torch/device.h"
 #include "langevin/torch/network_call.h"
+#include "langevin/train/device_roofline.h"
 #include "langevin/train/optimizer.h"
 #include "langevin/train/precision_choice.h"
 #include "langevin/train/training_step.h"
@@ -63,16 +64,22 @@ double peak_mbytes() {
   return static_cast<double>(usage.ru_maxrss) * 1024e-6;
 }
 
+Roofline roofline_of(at::Device device, int threads) {
+  return device.is_cpu() ? measure_roofline(threads) : measure_device_roofline(device);
+}
+
 nlohmann::json report(const BenchRequest& request, const Setup& setup, const std::vector<double>& seconds,
                       double calls_per_run, double flops, Console& console) {
   const double peak = peak_mbytes();  // before the roofline takes memory of its own
   if (!request.roofline) console.info("measuring the machine's convolution rate");
   const Roofline roofline =
-      request.roofline ? *request.roofline : measure_roofline(static_cast<int>(setup.threads));
+      request.roofline ? *request.roofline : roofline_of(setup.device, static_cast<int>(setup.threads));
   const double median = seconds[seconds.size() / 2];
   const double images = static_cast<double>(setup.batch) / median;
   const double gflops = images * calls_per_run * flops * 1e-9;
-  const double limit = setup.precision == Precision::bf16 ? roofline.conv_bf16 : roofline.conv_fp32;
+  const bool bf16 = setup.precision == Precision::bf16;
+  const double limit = bf16 ? roofline.conv_bf16 : roofline.conv_fp32;
+  const double product = bf16 ? roofline.matmul_bf16 : roofline.matmul_fp32;
   return {{"what", request.what},
           {"preset", request.preset},
           {"precision", to_string(setup.precision)},
@@ -90,12 +97,14 @@ nlohmann::json report(const BenchRequest& request, const Setup& setup, const std
           {"gflops", gflops},
           {"limit_gflops", limit},
           {"fraction_of_limit", gflops / limit},
+          {"fraction_of_matmul", gflops / product},
           {"roofline", to_json(roofline)}};
 }
 
 nlohmann::json bench_train(const BenchRequest& request, const Setup& setup, Console& console,
                            const StopSignal& stop) {
   TorchNetwork network(setup.config, setup.precision, setup.device, 0, true);
+  TrainingPass pass(network, request.record);
   Optimizer optimizer(setup.recipe.optimizer, network.store());
   TrainingObjective objective{
       .target = Target({}, setup.recipe.schedule, prediction_type(setup.recipe.prediction)),
@@ -106,7 +115,7 @@ nlohmann::json bench_train(const BenchRequest& request, const Setup& setup, Cons
   batch.labels.assign(static_cast<size_t>(setup.batch), objective.conditional ? 0 : -1);
   int64_t step = 0;
   const auto seconds = times(request.seconds, stop, [&] {
-    training_part(network, objective, batch, step, 0);
+    training_part(pass, objective, batch, step, 0);
     optimizer.collect(true);
     optimizer.gradient_norm(1.0);
     optimizer.step(1e-4, 1.0, 0.999);
@@ -145,7 +154,10 @@ nlohmann::json bench_sample(const BenchRequest& request, const Setup& setup, Con
 }  // namespace
 
 nlohmann::json bench(const BenchRequest& request, Console& console, const StopSignal& stop) {
-  if (request.what == "roofline") return to_json(measure_roofline(static_cast<int>(request.threads)));
+  if (request.what == "roofline") {
+    const at::Device device = choose_device(request.device);
+    return with_own_errors([&] { return to_json(roofline_of(device, static_cast<int>(request.threads))); });
+  }
   const Setup setup = prepare(request);
   console.info(fmt::format("measuring {} for {:.0f} s", request.what, request.seconds));
   check(request.what == "train" || request.what == "sample", "bench",

@@ -4,7 +4,9 @@
 #include <utility>
 
 #include "langevin/kernels/adamw.h"
+#include "langevin/kernels/cuda/adamw.h"
 #include "langevin/model/ema_profile.h"
+#include "langevin/torch/cuda_device.h"
 #include "langevin/torch/memory_pool.h"
 
 namespace langevin {
@@ -21,6 +23,35 @@ T* at_offset(const at::Tensor& flat, const Parameter& p) {
 at::Tensor in_leaf_order(const at::Tensor& gradient, const at::Tensor& leaf) {
   if (gradient.strides() == leaf.strides()) return gradient;
   return at::empty_like(leaf, leaf.options(), c10::MemoryFormat::Preserve).copy_(gradient);
+}
+
+template <class T>
+const T* values(const at::Tensor& t) {
+  return static_cast<const T*>(t.data_ptr());
+}
+
+/// Of all the tensors together, by our kernels: one wait for the GPU.
+double sum_of_squares_on_gpu(at::Device device, const std::vector<at::Tensor>& tensors) {
+  std::vector<cuda::Values<float>> wide;
+  std::vector<cuda::Values<BF16>> narrow;
+  for (const at::Tensor& t : tensors) {
+    if (is_bf16(t)) {
+      narrow.push_back({values<BF16>(t), t.numel()});
+    } else {
+      wide.push_back({values<float>(t), t.numel()});
+    }
+  }
+  const OnDevice on(device);
+  const at::Tensor sums = at::empty({2}, at::TensorOptions(at::kDouble).device(device));
+  const auto add = [&](auto each, int64_t place) {
+    const std::span all(std::as_const(each));
+    const at::Tensor workspace = bytes_on(device, 8 * cuda::sum_of_squares_workspace(all));
+    cuda::sum_of_squares(all, sums.data_ptr<double>() + place, static_cast<double*>(workspace.data_ptr()),
+                         on.stream);
+  };
+  add(wide, 0);
+  add(narrow, 1);
+  return sums.sum().item<double>();
 }
 
 }  // namespace
@@ -93,12 +124,14 @@ void Optimizer::collect(bool single_part) {
 
 double Optimizer::gradient_norm(double multiplier) const {
   const at::NoGradGuard no_grad;
+  if (has_cuda_kernels(store_.device()))
+    return std::sqrt(sum_of_squares_on_gpu(store_.device(), gradients_)) * multiplier;
   double sum = 0;
   for (const auto& g : gradients_) {
     if (!g.device().is_cpu()) {
       sum += g.to(at::kFloat).pow(2).sum(at::kDouble).item<double>();
     } else if (is_bf16(g)) {
-      sum += sum_of_squares(static_cast<const BF16*>(g.data_ptr()), g.numel());
+      sum += sum_of_squares(values<BF16>(g), g.numel());
     } else {
       sum += sum_of_squares(g.data_ptr<float>(), g.numel());
     }
@@ -110,7 +143,9 @@ void Optimizer::step(double lr, double multiplier, double ema_decay) {
   const at::NoGradGuard no_grad;
   ++updates_;
   const auto& parameters = store_.parameters();
-  for (size_t i = 0; i < parameters.size(); ++i) {
+  const bool together = recipe_.name == "adamw" && has_cuda_kernels(store_.device());
+  if (together) step_gpu(adamw_options(lr, multiplier, ema_decay));
+  for (size_t i = 0; i < parameters.size() && !together; ++i) {
     if (gradients_[i].device().is_cpu()) {
       step_cpu(parameters[i], gradients_[i], lr, multiplier, ema_decay);
     } else {
@@ -124,33 +159,58 @@ void Optimizer::step(double lr, double multiplier, double ema_decay) {
 
 void Optimizer::discard() { gradients_.clear(); }
 
+AdamWOptions Optimizer::adamw_options(double lr, double multiplier, double ema_decay) const {
+  const auto t = static_cast<double>(updates_);
+  return {.lr = lr,
+          .beta1 = recipe_.betas[0],
+          .beta2 = recipe_.betas[1],
+          .eps = recipe_.eps,
+          .weight_decay = recipe_.weight_decay,
+          .bias1 = 1 - std::pow(recipe_.betas[0], t),
+          .bias2 = 1 - std::pow(recipe_.betas[1], t),
+          .gradient_multiplier = multiplier,
+          .ema_decay = ema_decay};
+}
+
+template <class G>
+AdamWArrays<G> Optimizer::adamw_arrays(const Parameter& p, const at::Tensor& gradient) const {
+  AdamWArrays<G> a;
+  a.n = p.count;
+  a.gradient = values<G>(gradient);
+  a.weight = at_offset<float>(store_.flat(), p);
+  a.m = at_offset<float>(m_, p);
+  a.v = at_offset<float>(v_, p);
+  a.ema = at_offset<float>(ema_, p);
+  a.weight_bf16 = at_offset<BF16>(store_.flat_bf16(), p);
+  return a;
+}
+
+void Optimizer::step_gpu(const AdamWOptions& options) {
+  std::vector<AdamWArrays<float>> wide;
+  std::vector<AdamWArrays<BF16>> narrow;
+  const auto& parameters = store_.parameters();
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    if (is_bf16(gradients_[i])) {
+      narrow.push_back(adamw_arrays<BF16>(parameters[i], gradients_[i]));
+    } else {
+      wide.push_back(adamw_arrays<float>(parameters[i], gradients_[i]));
+    }
+  }
+  const OnDevice on(store_.device());
+  cuda::adamw_step(std::span(std::as_const(wide)), options, on.stream);
+  cuda::adamw_step(std::span(std::as_const(narrow)), options, on.stream);
+}
+
 void Optimizer::step_cpu(const Parameter& p, const at::Tensor& gradient, double lr, double multiplier,
                          double ema_decay) {
   const auto run = [&](auto element) {
     using G = decltype(element);
     if (recipe_.name == "adamw") {
-      AdamWArrays<G> a;
-      a.n = p.count;
-      a.gradient = static_cast<const G*>(gradient.data_ptr());
-      a.weight = at_offset<float>(store_.flat(), p);
-      a.m = at_offset<float>(m_, p);
-      a.v = at_offset<float>(v_, p);
-      a.ema = at_offset<float>(ema_, p);
-      a.weight_bf16 = at_offset<BF16>(store_.flat_bf16(), p);
-      const auto t = static_cast<double>(updates_);
-      adamw_step(a, {.lr = lr,
-                     .beta1 = recipe_.betas[0],
-                     .beta2 = recipe_.betas[1],
-                     .eps = recipe_.eps,
-                     .weight_decay = recipe_.weight_decay,
-                     .bias1 = 1 - std::pow(recipe_.betas[0], t),
-                     .bias2 = 1 - std::pow(recipe_.betas[1], t),
-                     .gradient_multiplier = multiplier,
-                     .ema_decay = ema_decay});
+      adamw_step(adamw_arrays<G>(p, gradient), adamw_options(lr, multiplier, ema_decay));
     } else {
       SgdArrays<G> a;
       a.n = p.count;
-      a.gradient = static_cast<const G*>(gradient.data_ptr());
+      a.gradient = values<G>(gradient);
       a.weight = at_offset<float>(store_.flat(), p);
       a.momentum = at_offset<float>(m_, p);
       a.ema = at_offset<float>(ema_, p);
@@ -177,12 +237,11 @@ void Optimizer::step_aten(const Parameter& p, const at::Tensor& gradient, double
   at::Tensor g = gradient.to(at::kFloat) * multiplier;
   if (recipe_.name == "adamw") {
     at::Tensor v = ParameterStore::view_in(v_, p);
-    const auto t = static_cast<double>(updates_);
-    const double bias1 = 1 - std::pow(recipe_.betas[0], t), bias2 = 1 - std::pow(recipe_.betas[1], t);
+    const AdamWOptions o = adamw_options(lr, multiplier, ema_decay);
     m.mul_(recipe_.betas[0]).add_(g, 1 - recipe_.betas[0]);
     v.mul_(recipe_.betas[1]).addcmul_(g, g, 1 - recipe_.betas[1]);
     w.mul_(1 - lr * recipe_.weight_decay);
-    w.addcdiv_(m, (v / bias2).sqrt_().add_(recipe_.eps), -lr / bias1);
+    w.addcdiv_(m, (v / o.bias2).sqrt_().add_(recipe_.eps), -lr / o.bias1);
   } else {
     g.add_(w, recipe_.weight_decay);
     m.mul_(recipe_.momentum).add_(g);

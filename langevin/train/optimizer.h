@@ -1,7 +1,9 @@
 // AdamW and SGD over a ParameterStore's flat storage: gradient scaling, moments, decay, update, EMA and the
-// bf16 copy in one pass (kernels/adamw.h on the CPU, the same formulas from ATen elsewhere).
+// bf16 copy in one pass (kernels/adamw.h on the CPU, its twin in kernels/cuda on a GPU, the same formulas
+// from ATen elsewhere).
 #pragma once
 
+#include "langevin/kernels/adamw.h"
 #include "langevin/model/recipe.h"
 #include "langevin/torch/parameters.h"
 
@@ -36,6 +38,11 @@ class Optimizer {
  private:
   void step_cpu(const Parameter& p, const at::Tensor& gradient, double lr, double multiplier,
                 double ema_decay);
+  AdamWOptions adamw_options(double lr, double multiplier, double ema_decay) const;
+  template <class G>
+  AdamWArrays<G> adamw_arrays(const Parameter& p, const at::Tensor& gradient) const;
+  /// All parameters by the kernels of kernels/cuda, a few launches.
+  void step_gpu(const AdamWOptions& options);
   void step_aten(const Parameter& p, const at::Tensor& gradient, double lr, double multiplier,
                  double ema_decay);
   void take_gradients_early();

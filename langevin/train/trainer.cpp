@@ -90,6 +90,7 @@ class Trainer {
     job_.recipe.precision = to_string(precision);
     config_ = job_schema(job_).to_toml();
     network_.emplace(spec_.network, precision, device_, static_cast<uint64_t>(job_.recipe.seed), true);
+    pass_.emplace(*network_);
     optimizer_.emplace(job_.recipe.optimizer, network_->store(), job_.recipe.ema_lengths);
     objective_.emplace(make_objective(job_.recipe, spec_));
     announce();
@@ -252,7 +253,7 @@ class Trainer {
     double loss = 0;
     for (int64_t part = 0; part < r.accumulation; ++part) {
       const Batch batch = loader_->next();
-      const PartResult result = training_part(*network_, *objective_, batch, state_.step, part);
+      const PartResult result = training_part(*pass_, *objective_, batch, state_.step, part);
       optimizer_->collect(r.accumulation == 1);
       loss += result.loss / static_cast<double>(r.accumulation);
       for (size_t i = 0; i < result.errors.size(); ++i) {
@@ -400,6 +401,7 @@ class Trainer {
   ModelSpec spec_;
   std::string config_;
   std::optional<TorchNetwork> network_;
+  std::optional<TrainingPass> pass_;
   std::optional<Optimizer> optimizer_;
   std::optional<TrainingObjective> objective_;
   std::optional<Loader> loader_;

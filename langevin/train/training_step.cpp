@@ -31,9 +31,9 @@ std::vector<int64_t> draw_labels(const TrainingObjective& o, const Batch& batch)
 
 }  // namespace
 
-PartResult training_part(TorchNetwork& network, const TrainingObjective& o, const Batch& batch, int64_t step,
+PartResult training_part(TrainingPass& pass, const TrainingObjective& o, const Batch& batch, int64_t step,
                          int64_t part) {
-  const at::Device device = network.store().device();
+  const at::Device device = pass.network().store().device();
   const int64_t n = batch.images.batch();
   PartResult result;
   std::vector<TrainingLevel> levels;
@@ -53,16 +53,16 @@ PartResult training_part(TorchNetwork& network, const TrainingObjective& o, cons
     pair = training_pair<TorchArray>(levels, x0, eps);
   }
   const CallContext context{true, o.seed, static_cast<uint32_t>(step), batch.first, o.recompute};
-  const at::Tensor output = network(pair.input.value, timestep_tensor(told, device),
-                                    {label_tensor(draw_labels(o, batch), device)}, context);
+  const PassLosses losses = pass({.input = pair.input.value,
+                                  .answer = pair.answer.value,
+                                  .told = timestep_tensor(told, device),
+                                  .weights = timestep_tensor(weights, device),
+                                  .labels = label_tensor(draw_labels(o, batch), device)},
+                                 context);
 
-  const at::Tensor errors = (output - pair.answer.value).pow(2).flatten(1).mean(1);
-  const at::Tensor loss = (errors * timestep_tensor(weights, device)).sum();
-  loss.backward();
-
-  const at::Tensor host = errors.detach().to(at::kCPU, at::kDouble).contiguous();
+  const at::Tensor host = losses.errors.to(at::kCPU, at::kDouble).contiguous();
   result.errors.assign(host.data_ptr<double>(), host.data_ptr<double>() + n);
-  result.loss = loss.item<double>();
+  result.loss = losses.loss.item<double>();
   return result;
 }
 

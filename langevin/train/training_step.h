@@ -5,7 +5,7 @@
 #include "langevin/diffusion/time_draws.h"
 #include "langevin/diffusion/training.h"
 #include "langevin/model/recipe.h"
-#include "langevin/torch/interpreter.h"
+#include "langevin/train/training_pass.h"
 
 namespace langevin {
 
@@ -29,7 +29,7 @@ struct PartResult {
 };
 
 /// Forward and backward of one batch; gradients are added to the leaves. `part` counts within the step.
-PartResult training_part(TorchNetwork& network, const TrainingObjective& objective, const Batch& batch,
+PartResult training_part(TrainingPass& pass, const TrainingObjective& objective, const Batch& batch,
                          int64_t step, int64_t part);
 
 }  // namespace langevin

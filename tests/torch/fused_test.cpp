@@ -76,7 +76,7 @@ TEST(FusedNorm, Bf16FollowsFp32) {
 
 TEST(KeyedDropout, KeepsTheMeanAndGradientsUseTheSameMask) {
   const at::Tensor x = at::ones({4, 16, 16, 16}).contiguous(at::MemoryFormat::ChannelsLast).requires_grad_();
-  const at::Tensor y = keyed_dropout(x, 0.25, 3, 1, 0, 9);
+  const at::Tensor y = keyed_dropout(x, 0.25, {3, 1, 0, 9});
   EXPECT_NEAR(y.mean().item<double>(), 1.0, 0.03);
   y.backward(at::ones_like(y));
   EXPECT_TRUE(at::equal(x.grad(), y.detach()));  // both are the mask / (1 - p)
@@ -85,11 +85,11 @@ TEST(KeyedDropout, KeepsTheMeanAndGradientsUseTheSameMask) {
 TEST(KeyedDropout, TheMaskOfASampleDoesNotDependOnItsBatch) {
   const at::NoGradGuard no_grad;
   const at::Tensor x = at::ones({4, 8, 4, 4}).contiguous(at::MemoryFormat::ChannelsLast);
-  const at::Tensor whole = keyed_dropout(x, 0.5, 3, 1, 10, 2);
-  const at::Tensor last = keyed_dropout(x.narrow(0, 3, 1), 0.5, 3, 1, 13, 2);
+  const at::Tensor whole = keyed_dropout(x, 0.5, {3, 1, 10, 2});
+  const at::Tensor last = keyed_dropout(x.narrow(0, 3, 1), 0.5, {3, 1, 13, 2});
   EXPECT_TRUE(at::equal(whole.narrow(0, 3, 1), last));
-  EXPECT_FALSE(at::equal(whole, keyed_dropout(x, 0.5, 3, 1, 10, 3)));  // another step, another mask
-  EXPECT_FALSE(at::equal(whole, keyed_dropout(x, 0.5, 3, 2, 10, 2)));  // another layer
+  EXPECT_FALSE(at::equal(whole, keyed_dropout(x, 0.5, {3, 1, 10, 3})));  // another step, another mask
+  EXPECT_FALSE(at::equal(whole, keyed_dropout(x, 0.5, {3, 2, 10, 2})));  // another layer
 }
 
 }  // namespace

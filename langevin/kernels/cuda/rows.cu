@@ -26,7 +26,8 @@ __global__ void __launch_bounds__(kThreads) add_kernel(Add<T> call) {
   float values[V];
   load<V>(call.x + i, values);
   if (call.row != nullptr) {
-    const float* row = call.row + i / (call.hw * call.c) * call.stride + i % call.c;
+    float row[V];
+    load<V>(call.row + i / (call.hw * call.c) * call.stride + i % call.c, row);
     for (int v = 0; v < V; ++v) values[v] += row[v];
   }
   if (call.z != nullptr) {
@@ -41,7 +42,8 @@ __global__ void __launch_bounds__(kThreads) add_kernel(Add<T> call) {
 template <class T>
 void add_of(const Add<T>& call, Stream stream) {
   check_sizes("add", call.n, call.hw, call.c);
-  const bool wide = call.c % kVector == 0 && vectors_at(call.x) && vectors_at(call.z) && vectors_at(call.y);
+  const bool wide = call.c % kVector == 0 && call.stride % kVector == 0 && vectors_at(call.x) &&
+                    vectors_at(call.row) && vectors_at(call.z) && vectors_at(call.y);
   const int64_t threads = call.n * call.hw * call.c / (wide ? kVector : 1);
   const int64_t blocks = (threads + kThreads - 1) / kThreads;
   if (wide) {
@@ -51,60 +53,93 @@ void add_of(const Add<T>& call, Stream stream) {
   }
 }
 
-/// A block adds the positions of one chunk for up to 32 channels: 8 threads a channel.
-constexpr int kChannels = 32;
-constexpr int64_t kMostChunks = 64;
+/// A block adds up one chunk of a sample's positions. Its threads stand in rows of `tile` columns of V
+/// channels, as in group_norm_plan.h.
+constexpr int64_t kChunkElements = 16384;
+constexpr int64_t kMostChunks = 256;
 
 struct SumsPlan {
   int64_t n, hw, chunk_hw;
-  int c, tiles, chunks;
+  int c, columns, tile, rows, chunks;
 };
-SumsPlan plan_sums(int64_t n, int64_t hw, int64_t c) {
-  SumsPlan p{n, hw, std::max<int64_t>(256, (hw + kMostChunks - 1) / kMostChunks), static_cast<int>(c), 0, 0};
-  p.tiles = static_cast<int>((c + kChannels - 1) / kChannels);
+SumsPlan plan_sums(int64_t n, int64_t hw, int64_t c, int vector) {
+  SumsPlan p{};
+  p.n = n;
+  p.hw = hw;
+  p.c = static_cast<int>(c);
+  p.columns = p.c / vector;
+  p.tile = std::min(p.columns, kThreads);
+  p.rows = kThreads / p.tile;
+  p.chunk_hw = std::max({int64_t{1}, kChunkElements / c, (hw + kMostChunks - 1) / kMostChunks});
   p.chunks = static_cast<int>(std::max<int64_t>(1, (hw + p.chunk_hw - 1) / p.chunk_hw));
   return p;
 }
 
-template <class T>
+template <class T, int V>
 __global__ void __launch_bounds__(kThreads) chunk_sums_kernel(SumsPlan p, const T* x, float* sums) {
-  float* shares = shared_memory<float>();
-  const int thread = static_cast<int>(threadIdx.x), parts = kThreads / kChannels, part = thread / kChannels;
-  const int64_t block = blockIdx.x / p.tiles;  // (sample, chunk)
-  const int channel = static_cast<int>(blockIdx.x % p.tiles) * kChannels + thread % kChannels;
+  float* scratch = shared_memory<float>();  // (row, channel of the tile)
+  const int thread = static_cast<int>(threadIdx.x), row = thread / p.tile, width = p.tile * V;
+  const int64_t block = blockIdx.x;  // (sample, chunk)
   const int64_t n = block / p.chunks, begin = block % p.chunks * p.chunk_hw;
   const int64_t end = begin + p.chunk_hw < p.hw ? begin + p.chunk_hw : p.hw;
+  for (int first = 0; first < p.columns; first += p.tile) {
+    const int column = first + thread % p.tile;
+    if (row < p.rows && column < p.columns) {
+      float sum[V] = {};
+      for (int64_t position = begin + row; position < end; position += p.rows) {
+        float values[V];
+        load<V>(x + (n * p.hw + position) * p.c + column * V, values);
+        for (int v = 0; v < V; ++v) sum[v] += values[v];
+      }
+      for (int v = 0; v < V; ++v) scratch[row * width + (column - first) * V + v] = sum[v];
+    }
+    __syncthreads();
+    for (int i = thread; i < width && first * V + i < p.c; i += kThreads) {
+      float sum = 0;
+      for (int other = 0; other < p.rows; ++other) sum += scratch[other * width + i];
+      sums[block * p.c + first * V + i] = sum;
+    }
+    __syncthreads();
+  }
+}
+
+constexpr int kJoined = 32;  // channels of one block that joins the chunks: 8 threads a channel
+
+template <class T>
+__global__ void __launch_bounds__(kThreads) join_sums_kernel(SumsPlan p, const float* chunks, T* sums) {
+  float* shares = shared_memory<float>();
+  const int thread = static_cast<int>(threadIdx.x), part = thread / kJoined, parts = kThreads / kJoined;
+  const int tiles = (p.c + kJoined - 1) / kJoined;
+  const int64_t n = blockIdx.x / tiles;
+  const int channel = static_cast<int>(blockIdx.x % tiles) * kJoined + thread % kJoined;
   float sum = 0;
-  for (int64_t position = begin + part; channel < p.c && position < end; position += parts)
-    sum += load_one(x + (n * p.hw + position) * p.c + channel);
+  for (int chunk = part; channel < p.c && chunk < p.chunks; chunk += parts)
+    sum += chunks[(n * p.chunks + chunk) * p.c + channel];
   shares[thread] = sum;
   __syncthreads();
   if (part != 0 || channel >= p.c) return;
-  for (int other = 1; other < parts; ++other) sum += shares[thread + other * kChannels];
-  sums[block * p.c + channel] = sum;
-}
-
-__global__ void __launch_bounds__(kThreads) join_sums_kernel(SumsPlan p, const float* chunks, float* sums) {
-  const int64_t i = static_cast<int64_t>(blockIdx.x) * kThreads + threadIdx.x;
-  if (i >= p.n * p.c) return;
-  const int64_t n = i / p.c, channel = i % p.c;
-  double sum = 0;
-  for (int chunk = 0; chunk < p.chunks; ++chunk) sum += chunks[(n * p.chunks + chunk) * p.c + channel];
-  sums[i] = static_cast<float>(sum);
+  for (int other = 1; other < parts; ++other) sum += shares[thread + other * kJoined];
+  const float total[1] = {sum};
+  store<1>(total, sums + n * p.c + channel);
 }
 
 template <class T>
 void sums_of(const ChannelSums<T>& call, Stream stream) {
   const char* const function = "channel_sums";
   check_sizes(function, call.n, call.hw, call.c);
-  const SumsPlan p = plan_sums(call.n, call.hw, call.c);
-  const int64_t blocks = p.n * p.chunks * p.tiles;
-  require(blocks < kMostBlocks, function, "so many channels of samples are too many for one call");
-  float* chunks = p.chunks == 1 ? call.sums : call.workspace;
-  launch(function, chunk_sums_kernel<T>, blocks, kThreads, sizeof(float) * kThreads, stream, p, call.x,
-         chunks);
-  if (p.chunks == 1) return;
-  launch(function, join_sums_kernel, (p.n * p.c + kThreads - 1) / kThreads, kThreads, 0, stream, p, chunks,
+  const bool wide = call.c % kVector == 0 && vectors_at(call.x);
+  const SumsPlan p = plan_sums(call.n, call.hw, call.c, wide ? kVector : 1);
+  const int64_t tiles = (p.c + kJoined - 1) / kJoined;
+  require(p.n * std::max<int64_t>(p.chunks, tiles) < kMostBlocks, function,
+          "so many samples and channels are too many for one call");
+  if (wide) {
+    launch(function, chunk_sums_kernel<T, kVector>, p.n * p.chunks, kThreads, sizeof(float) * kThreads * kVector,
+           stream, p, call.x, call.workspace);
+  } else {
+    launch(function, chunk_sums_kernel<T, 1>, p.n * p.chunks, kThreads, sizeof(float) * kThreads, stream, p, call.x,
+           call.workspace);
+  }
+  launch(function, join_sums_kernel<T>, p.n * tiles, kThreads, sizeof(float) * kThreads, stream, p, call.workspace,
          call.sums);
 }
 
@@ -142,7 +177,7 @@ void timestep_features(const TimestepFeatures<BF16>& call, Stream stream) { feat
 
 int64_t channel_sums_workspace(int64_t n, int64_t hw, int64_t c) {
   check_sizes("channel_sums_workspace", n, hw, c);
-  const SumsPlan p = plan_sums(n, hw, c);
+  const SumsPlan p = plan_sums(n, hw, c, 1);
   return p.n * p.chunks * p.c;
 }
 

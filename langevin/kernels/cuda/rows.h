@@ -14,7 +14,7 @@ namespace langevin::cuda {
 template <class T>
 struct Add {
   const T* x = nullptr;
-  const float* row = nullptr;  // rows `stride` floats apart; 0: one row for all samples
+  const T* row = nullptr;  // rows `stride` elements apart; 0: one row for all samples
   const T* z = nullptr;
   T* y = nullptr;
   int64_t n = 0, hw = 0, c = 0, stride = 0;
@@ -23,12 +23,12 @@ struct Add {
 void add(const Add<float>& call, Stream stream);
 void add(const Add<BF16>& call, Stream stream);
 
-/// sums[n,c] = the sum of x[n,p,c] over p; the gradient of a row. Rows of sums lie c floats apart.
-/// `workspace` has channel_sums_workspace() floats.
+/// sums[n,c] = the sum of x[n,p,c] over p: the gradient of a row. One row for all samples: give n = 1 and
+/// all positions as hw. `workspace` has channel_sums_workspace() floats.
 template <class T>
 struct ChannelSums {
   const T* x = nullptr;
-  float* sums = nullptr;
+  T* sums = nullptr;  // (n, c)
   float* workspace = nullptr;
   int64_t n = 0, hw = 0, c = 0;
 };

@@ -20,16 +20,17 @@ constexpr float kRelative = sizeof(T) == 2 ? 1.0F / 256 : 1e-6F;
 template <class T>
 void compare_add(int64_t n, int64_t hw, int64_t c, bool row_a_sample, bool with_z, size_t offset) {
   const auto x = normals<T>(n * hw * c, 1), z = normals<T>(n * hw * c, 2);
-  const auto row = normals<float>(n * c, 3);
+  const auto row = normals<T>(n * c, 3);
   std::vector<float> expected(x.size());
   const int64_t stride = row_a_sample ? c : 0;
   for (int64_t i = 0; i < n * hw * c; ++i) {
     const auto at = static_cast<size_t>(i);
-    expected[at] = 0.5F * (to_float(x[at]) + row[static_cast<size_t>(i / (hw * c) * stride + i % c)] +
-                           (with_z ? to_float(z[at]) : 0.0F));
+    expected[at] =
+        0.5F * (to_float(x[at]) + to_float(row[static_cast<size_t>(i / (hw * c) * stride + i % c)]) +
+                (with_z ? to_float(z[at]) : 0.0F));
   }
   const DeviceArray<T> dx(x, offset), dz(z, offset);
-  const DeviceArray<float> drow(row);
+  const DeviceArray<T> drow(row);
   DeviceArray<T> y(x.size(), offset);
   cuda::Add<T> call{dx.data(), drow.data(), with_z ? dz.data() : nullptr, y.data(), n, hw, c, stride, 0.5F};
   cuda::add(call, nullptr);
@@ -61,12 +62,13 @@ void compare_sums(int64_t n, int64_t hw, int64_t c) {
   const DeviceArray<T> values(x);
   const auto got = test::repeated([&] {
     DeviceArray<float> workspace(static_cast<size_t>(cuda::channel_sums_workspace(n, hw, c)));
-    DeviceArray<float> sums(expected.size());
+    DeviceArray<T> sums(expected.size());
     cuda::channel_sums(cuda::ChannelSums<T>{values.data(), sums.data(), workspace.data(), n, hw, c}, nullptr);
     workspace.values();
     return sums.values();
   });
-  expect_near(got, expected, 3e-6F * std::sqrt(static_cast<float>(hw)), 1e-5F, "sums");
+  expect_near(as_floats(got), expected, 3e-6F * std::sqrt(static_cast<float>(hw)), kRelative<T> + 1e-5F,
+              "sums");
 }
 
 TEST_F(CudaKernels, SumsOfChannels) {
@@ -77,6 +79,8 @@ TEST_F(CudaKernels, SumsOfChannels) {
     }
   }
   compare_sums<float>(1, 20000, 5);
+  compare_sums<BF16>(1, 3, 2600);  // more columns than threads, of one channel and of eight
+  compare_sums<float>(2, 2, 301);
 }
 
 /// As the vocabulary defines it (nn/vocabulary.h), in double.
