@@ -21,6 +21,8 @@ using VerbFunction = void (*)(const Arguments& arguments);
 
 void train_verb(const Arguments& arguments);
 void sample_verb(const Arguments& arguments);
+void invert_verb(const Arguments& arguments);
+void interpolate_verb(const Arguments& arguments);
 void forward_verb(const Arguments& arguments);
 void inspect_verb(const Arguments& arguments);
 void ema_verb(const Arguments& arguments);

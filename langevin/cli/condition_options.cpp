@@ -1,6 +1,7 @@
 #include "langevin/cli/condition_options.h"
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 
 #include "langevin/cli/sampler_options.h"
@@ -10,6 +11,23 @@ namespace {
 
 constexpr double kGuidance = 2;  // where the model knows a null class
 
+void read_interval(const std::string& text, GuidanceConfig& guidance) {
+  const char *end = text.data() + text.size(), *comma = std::find(text.data(), end, ',');
+  const auto lo = std::from_chars(text.data(), comma, guidance.interval_lo);
+  const auto hi = comma == end ? lo : std::from_chars(comma + 1, end, guidance.interval_hi);
+  if (comma == end || lo.ec != std::errc() || lo.ptr != comma || hi.ec != std::errc() || hi.ptr != end)
+    fail_usage("--guidance-interval: needs LO,HI such as 0.2,5, got '{}'", one_line(text));
+}
+
+void check_guidance_numbers(const GuidanceConfig& guidance) {
+  if (!std::isfinite(guidance.scale)) fail_usage("--guidance must be a finite number");
+  if (!(guidance.rescale >= 0 && guidance.rescale <= 1))
+    fail_usage("--guidance-rescale: needs 0 to 1, got {}", guidance.rescale);
+  if (!(guidance.interval_lo >= 0 && guidance.interval_hi > guidance.interval_lo))
+    fail_usage("--guidance-interval: needs LO,HI with 0 <= LO < HI, got {},{}", guidance.interval_lo,
+               guidance.interval_hi);
+}
+
 }  // namespace
 
 void add_condition(CLI::App& app, ConditionOptions& o) {
@@ -17,7 +35,14 @@ void add_condition(CLI::App& app, ConditionOptions& o) {
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   app.add_option("--guidance", o.guidance, "strength of the class: 1 none, default 2");
+  app.add_option("--guidance-rescale", o.rescale,
+                 "0 (default) .. 1: how far the contrast that guidance adds is taken back; 0.7 is usual");
+  app.add_option("--guidance-interval", o.interval,
+                 "LO,HI: guide where sigma / alpha is within, such as 0.2,5");
+  app.add_option("--negative", o.negative, "class to keep away from, in place of the null class");
   app.add_option("--threshold", o.threshold, "of x_0: clip (default), dynamic or none");
+  app.add_option("--threshold-percentile", o.percentile,
+                 "dynamic: of |x_0| in a sample, 50 to 100; default 99.5");
 }
 
 std::vector<int64_t> chosen_classes(const ConditionOptions& o, const ModelSpec& spec,
@@ -44,16 +69,29 @@ std::vector<int64_t> chosen_classes(const ConditionOptions& o, const ModelSpec& 
   return chosen;
 }
 
-double chosen_guidance(const ConditionOptions& o, const ModelSpec& spec, const std::string& model,
-                       bool conditional) {
-  if (!o.guidance) return conditional && spec.null_class ? kGuidance : 1;
-  if (!std::isfinite(*o.guidance)) fail_usage("--guidance must be a finite number");
-  check(conditional, "--guidance", "{} was trained without classes; leave the option out", model);
-  check(spec.null_class || *o.guidance == 1, "--guidance",
-        "{} was trained without a null class (diffusion.label_dropout = 0), which guidance needs; leave the "
-        "option out",
-        model);
-  return *o.guidance;
+GuidanceConfig chosen_guidance(const ConditionOptions& o, const ModelSpec& spec, const std::string& model,
+                               bool conditional) {
+  GuidanceConfig guidance;
+  if (!o.negative.empty() && conditional) guidance.null_label = class_index(spec, o.negative);
+  const bool possible = conditional && (spec.null_class || !o.negative.empty());
+  guidance.scale = o.guidance.value_or(possible ? kGuidance : 1);
+  guidance.rescale = o.rescale.value_or(0);
+  if (!o.interval.empty()) read_interval(o.interval, guidance);
+  check_guidance_numbers(guidance);
+  for (const auto& [option, given] : {std::pair{"--guidance", o.guidance.has_value()},
+                                      {"--guidance-rescale", o.rescale.has_value()},
+                                      {"--guidance-interval", !o.interval.empty()},
+                                      {"--negative", !o.negative.empty()}}) {
+    if (!given) continue;
+    check(conditional, option, "{} was trained without classes; leave the option out", model);
+    check(possible || guidance.scale == 1, option,
+          "{} was trained without a null class (diffusion.label_dropout = 0), which guidance needs; leave "
+          "the option out, or give --negative CLASS",
+          model);
+    if (guidance.scale == 1 && std::string(option) != "--guidance")
+      fail_usage("{}: does nothing without guidance; give --guidance G other than 1", option);
+  }
+  return guidance;
 }
 
 ThresholdConfig chosen_threshold(const ConditionOptions& o, const ModelSpec& spec,
@@ -65,8 +103,29 @@ ThresholdConfig chosen_threshold(const ConditionOptions& o, const ModelSpec& spe
   threshold.rederive_eps = !sampler.compat_diffusers;
   if (spec.sampling && spec.sampling->sampler.name == sampler.name) threshold = spec.sampling->threshold;
   if (!o.threshold.empty()) threshold.kind = o.threshold;
+  if (o.percentile) {
+    if (threshold.kind != "dynamic") fail_usage("--threshold-percentile belongs to --threshold dynamic");
+    // A share such as 0.995 would pass for the percentile of almost nothing.
+    if (!(*o.percentile >= 50 && *o.percentile <= 100))
+      fail_usage("--threshold-percentile: needs 50 to 100, such as 99.5, got {}", *o.percentile);
+    threshold.quantile = *o.percentile / 100;
+  }
   as_usage([&] { check_threshold(threshold); });
   return threshold;
+}
+
+nlohmann::json describe_guidance(const GuidanceConfig& guidance, const ModelSpec& spec) {
+  nlohmann::json json{{"guidance", guidance.scale}};
+  if (guidance.rescale > 0) json["guidance_rescale"] = guidance.rescale;
+  if (!guides_everywhere(guidance)) json["guidance_interval"] = {guidance.interval_lo, guidance.interval_hi};
+  if (guidance.null_label >= 0) json["negative"] = spec.labels.at(static_cast<size_t>(guidance.null_label));
+  return json;
+}
+
+nlohmann::json describe_threshold(const ThresholdConfig& threshold) {
+  nlohmann::json json{{"threshold", threshold.kind}};
+  if (threshold.kind == "dynamic") json["threshold_percentile"] = threshold.quantile * 100;
+  return json;
 }
 
 }  // namespace langevin::cli

@@ -23,6 +23,8 @@ struct Verb {
 constexpr std::array kVerbs{
     Verb{"train", "train a model on pictures", train_verb},
     Verb{"sample", "make new pictures with a model", sample_verb},
+    Verb{"invert", "find the noise that a picture is made of", invert_verb},
+    Verb{"interpolate", "go from one picture to another", interpolate_verb},
     Verb{"forward", "one call of a model's network on given tensors", forward_verb},
     Verb{"inspect", "say what a model or a data set is", inspect_verb},
     Verb{"ema", "average a run's weights over a length chosen after training", ema_verb},
@@ -38,7 +40,7 @@ std::string overview() {
   std::string text = "langevin " LANGEVIN_VERSION
                      ": diffusion models in native C++\n\n"
                      "Usage: langevin VERB [options]\n\nVerbs:\n";
-  for (const Verb& verb : kVerbs) text += fmt::format("  {:<9} {}\n", verb.name, verb.summary);
+  for (const Verb& verb : kVerbs) text += fmt::format("  {:<11} {}\n", verb.name, verb.summary);
   return text +
          "\nlangevin VERB --help explains a verb; langevin --version prints the version.\n\n"
          "A first try:\n"

@@ -28,8 +28,7 @@ struct Outputs {
 /// Samples in order; Error when `stop` came first.
 void run(const SamplePlan& plan, const ModelSpec& spec, Engine& engine, bool sheet, Outputs& out,
          Console& console, const StopSignal& stop) {
-  const int64_t steps = sampler_calls(plan.request.sampler),
-                batches = (plan.count + plan.batch - 1) / plan.batch;
+  const int64_t steps = plan.calls, batches = (plan.count + plan.batch - 1) / plan.batch;
   Progress progress(console, "sampling", "images", batches * steps);
   for (int64_t batch = 0; batch < batches; ++batch) {
     const int64_t done = batch * plan.batch, count = std::min(plan.batch, plan.count - done);
@@ -61,7 +60,7 @@ Outputs open_outputs(const SampleOptions& o, const SamplePlan& plan, const Model
   }
   Outputs out;
   if (!o.animate.empty()) {
-    out.animation.emplace(spec, plan.shape, plan.count, sampler_calls(plan.request.sampler), o.forward);
+    out.animation.emplace(spec, plan.shape, plan.count, plan.calls, o.forward);
   }
   out.samples = open_output({o.out, spec, plan.shape, plan.first, plan.count, !plan.classes.empty(),
                              !o.shard.empty(), o.force, plan.parameters});
@@ -94,6 +93,10 @@ void report(const SampleOptions& o, const SamplePlan& plan, const std::string& e
 }  // namespace
 
 void sample_verb(const Arguments& arguments) {
+  if (std::find(arguments.begin(), arguments.end(), "--list-samplers") != arguments.end()) {
+    const bool json = std::find(arguments.begin(), arguments.end(), "--json") != arguments.end();
+    return json ? print_json(sampler_list()) : print(sampler_table());
+  }
   SampleOptions o;
   CLI::App app("Make new samples with a model.", "langevin sample");
   add_sample_options(app, o);
@@ -103,12 +106,13 @@ void sample_verb(const Arguments& arguments) {
   if (o.forward && o.animate.empty())
     fail_usage("--forward is part of the animation: give --animate FILE.gif too");
   check_backend(o.backend);
+  check_edit(o.edit);
 
   const StopSignal stop;
   Console console(o.common.level());
   ModelFile model = open_named_model(o.model, console);
   const ModelSpec spec = model.spec;
-  const SamplePlan plan = make_plan(o, model);
+  const SamplePlan plan = make_plan(o, model, console);
   const auto engine = open_engine(std::move(model), o.backend, console);
   Outputs out = open_outputs(o, plan, spec);  // after what may fail: an empty folder is no result
   const auto start = std::chrono::steady_clock::now();

@@ -13,9 +13,14 @@ constexpr const char* kExamples =
     "Examples:\n"
     "  langevin sample runs/a -n 64 --out out --grid grid.png\n"
     "  langevin sample runs/a -n 1000 --class smileys-emotion,flags --guidance 3 --out faces.npz\n"
+    "  langevin sample runs/a --class 3 --guidance 6 --guidance-rescale 0.7 --negative 8 --out out\n"
+    "  langevin sample runs/a --sampler dpmsolver++ --steps 15 --spacing karras --out out\n"
     "  langevin sample runs/a --sampler ddpm --variance fixed_large --out out --animate denoise.gif "
     "--forward\n"
+    "  langevin sample runs/a --inpaint face.png --mask hole.png -n 8 --out filled --grid filled.png\n"
+    "  langevin sample runs/a --from sketch.png --strength 0.6 -n 8 --out drawn\n"
     "  langevin sample runs/a -n 50000 --shard 0/4 --out out     (this call makes the first quarter)\n"
+    "  langevin sample --list-samplers\n"
     "Sample i of a seed is the same picture whatever -n, --batch and --shard are.";
 
 /// Part I of N of samples 0..count-1.
@@ -49,15 +54,27 @@ void read_init(const SampleOptions& o, SamplePlan& plan) {
   plan.x_T = std::move(x_T);
 }
 
+/// What does not go together with pictures to begin with.
+void check_edited(const SampleOptions& o, const SampleRequest& request) {
+  if (!o.init.empty() && request.from)
+    fail_usage("--init and --from both say where to start; give one of them");
+  if (o.forward && request.from)
+    fail_usage("--forward shows the way to pure noise; with --from the walk begins before it: leave it out");
+  if (!o.animate.empty() && request.sampler.strength == 0)
+    fail_usage("--animate: with --strength 0 there is no step to show");
+  if (request.inpaint) as_usage([&] { check_alone(request.sampler.name); });
+}
+
 nlohmann::json describe(const SampleOptions& o, const ModelFile& model, const SamplePlan& plan) {
   nlohmann::json parameters{{"model", o.model},
                             {"hash", model.metadata("xxh3")},
                             {"sampler", describe_sampler(plan.request.sampler)},
-                            {"threshold", plan.request.threshold.kind},
                             {"seed", plan.request.seed},
                             {"version", LANGEVIN_VERSION}};
-  if (!plan.classes.empty()) parameters["guidance"] = plan.request.guidance;
+  parameters.update(describe_threshold(plan.request.threshold));
+  if (!plan.classes.empty()) parameters.update(describe_guidance(plan.request.guidance, model.spec));
   if (!o.init.empty()) parameters["init"] = o.init;
+  parameters.update(describe_edits(o.edit, plan.request));
   return parameters;
 }
 
@@ -69,8 +86,11 @@ void add_sample_options(CLI::App& app, SampleOptions& o) {
   app.add_option("-n,--count", o.count, "samples to make (default 16)");
   app.add_option("--seed", o.seed, "seed of the noise (default 0)")->check(seed_range());
   add_sampler(app, o.sampler);
+  app.add_flag("--list-samplers", "print each sampler's order, calls and options, and nothing else")
+      ->group("Sampler");
   add_condition(app, o.condition);
   app.add_option("--init", o.init, "FILE.safetensors whose tensor x_T is the noise to start from");
+  add_edit(app, o.edit);
   app.add_option("--batch", o.batch, "samples at once; default: by their size")->check(CLI::Range(1, 65536));
   app.add_option("--grid", o.grid, "FILE.png: a sheet of the first samples (up to 400)");
   app.add_option("--animate", o.animate, "FILE.gif: the reverse process of the first samples (up to 64)");
@@ -82,7 +102,7 @@ void add_sample_options(CLI::App& app, SampleOptions& o) {
   app.footer(kExamples);
 }
 
-SamplePlan make_plan(const SampleOptions& o, const ModelFile& model) {
+SamplePlan make_plan(const SampleOptions& o, const ModelFile& model, Console& console) {
   const ModelSpec& spec = model.spec;
   SamplePlan plan;
   const Shape input = nn::input_shape(spec.network, 1);
@@ -104,11 +124,14 @@ SamplePlan make_plan(const SampleOptions& o, const ModelFile& model) {
   take_shard(o.shard, plan);
 
   SampleRequest& request = plan.request;
-  request.sampler = chosen_sampler(o.sampler, spec);
+  request.sampler = chosen_sampler(o.sampler, spec, edit_wish(o.edit, spec));
   request.threshold = chosen_threshold(o.condition, spec, request.sampler);
   request.seed = o.seed;
   plan.classes = chosen_classes(o.condition, spec, o.model);
   request.guidance = chosen_guidance(o.condition, spec, o.model, !plan.classes.empty());
+  put_edits(o.edit, spec, plan.shape, console, request);
+  check_edited(o, request);
+  as_usage([&] { plan.calls = sample_calls(spec, request); });
   const int64_t fitting = 64 * 32 * 32 / std::max<int64_t>(1, plan.shape[1] * plan.shape[2]);
   plan.batch = std::min(o.batch.value_or(std::clamp<int64_t>(fitting, 1, 64)), plan.count);
   plan.parameters = describe(o, model, plan);
@@ -123,6 +146,11 @@ SampleRequest batch_request(const SamplePlan& plan, int64_t first, int64_t count
     request.labels.push_back(plan.classes[static_cast<size_t>(first + i) % plan.classes.size()]);
   }
   if (plan.x_T) request.x_T = rows(*plan.x_T, first, count);
+  if (request.from) request.from = repeat(*plan.request.from, count);
+  if (request.inpaint) {
+    request.inpaint->x0 = repeat(plan.request.inpaint->x0, count);
+    request.inpaint->mask = repeat(plan.request.inpaint->mask, count);
+  }
   return request;
 }
 

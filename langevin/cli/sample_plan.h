@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "langevin/cli/condition_options.h"
+#include "langevin/cli/edit_options.h"
 #include "langevin/cli/engine_options.h"
 #include "langevin/cli/sampler_options.h"
 
@@ -19,6 +20,7 @@ struct SampleOptions {
   uint64_t seed = 0;
   SamplerOptions sampler;
   ConditionOptions condition;
+  EditOptions edit;
   bool forward = false, force = false;
   BackendOptions backend;
   CommonOptions common;
@@ -27,16 +29,18 @@ struct SampleOptions {
 void add_sample_options(CLI::App& app, SampleOptions& options);
 
 struct SamplePlan {
-  SampleRequest request;         // of all; each batch sets first_sample, count, labels, x_T
+  SampleRequest
+      request;  // of all; each batch sets first_sample, count, labels, x_T, and repeats what is edited
   std::vector<int64_t> classes;  // take turns by the number of the sample; empty: unconditional
   std::optional<HostArrayF> x_T;
   Shape shape;  // (C,H,W)
   int64_t first = 0, count = 0, batch = 1;
+  int64_t calls = 0;          // of the network in each batch
   nlohmann::json parameters;  // what made the samples; kept with them
 };
 
 /// Error or UsageError, in one line, on whatever cannot be meant for this model.
-SamplePlan make_plan(const SampleOptions& options, const ModelFile& model);
+SamplePlan make_plan(const SampleOptions& options, const ModelFile& model, Console& console);
 
 /// The request for samples first .. first + count - 1 of the run.
 SampleRequest batch_request(const SamplePlan& plan, int64_t first, int64_t count);

@@ -98,6 +98,19 @@ HostArray<T> rows(const HostArray<T>& x, int64_t first, int64_t count) {
   return {shape, std::vector<T>(data.begin(), data.end())};
 }
 
+/// `count` copies of a single sample (1, ...); Error if x holds more.
+template <class T>
+HostArray<T> repeat(const HostArray<T>& x, int64_t count) {
+  check(x.batch() == 1 && count >= 0, "repeat", "needs a single sample and a count, got {} and {}",
+        to_string(x.shape()), count);
+  Shape shape = x.shape();
+  shape[0] = count;
+  std::vector<T> data;
+  data.reserve(static_cast<size_t>(x.size() * count));
+  for (int64_t i = 0; i < count; ++i) data.insert(data.end(), x.data().begin(), x.data().end());
+  return {std::move(shape), std::move(data)};
+}
+
 template <class T>
 Shape shape_of(const HostArray<T>& x) {
   return x.shape();

@@ -28,6 +28,7 @@ enum class Purpose : uint8_t {
   test = 9,
   dataset = 10,      // rendering of synthetic data sets
   calibration = 11,  // noise, timesteps and places looked at when a network is calibrated for int8
+  edit_noise = 12,   // noise of a given picture and of ways back up in editing
 };
 
 /// The key of one sample's stream.

@@ -77,14 +77,53 @@ void check_forward(const ModelSpec& spec, const HostArrayF& x, const std::vector
   check_conditions(spec, cond, x.batch());
 }
 
+namespace {
+
+void check_shape(const std::string& what, const HostArrayF& x, const Shape& shape) {
+  check(x.shape() == shape, "sample", "{} is {}, the model needs {}", what, to_string(x.shape()),
+        to_string(shape));
+}
+
+void check_inversion(const SampleRequest& request) {
+  check(request.from.has_value() && !request.x_T && !request.inpaint, "sample",
+        "inversion goes from a picture to noise, and takes neither noise nor a mask");
+  const std::string& name = request.sampler.name;
+  check(name == "ddim" || name == "euler" || name == "flow_euler", "sample",
+        "inversion undoes the steps of ddim (euler or flow_euler on other grids), not of {}", name);
+  check(sampler_eta(request.sampler) == 0 && request.sampler.s_churn == 0 &&
+            !request.sampler.compat_diffusers && request.sampler.strength == 1,
+        "sample", "inversion undoes whole walks without fresh noise: leave eta, churn and strength out");
+}
+
+}  // namespace
+
 void check_request(const ModelSpec& spec, const SampleRequest& request) {
   check_denoiser(spec, "sample");
   const Shape shape = nn::input_shape(spec.network, request.count);
   if (!request.labels.empty()) check_labels(spec, request.labels, request.count);
   check_conditions(spec, request.cond, request.count);
-  check(!request.x_T || request.x_T->shape() == shape, "sample",
-        "the starting noise is {}, the model needs {}", request.x_T ? to_string(request.x_T->shape()) : "",
-        to_string(shape));
+  check_guidance(request.guidance);
+  check(request.guidance.null_label < nn::class_count(spec.network), "sample",
+        "there is no class {} to go away from", request.guidance.null_label);
+  if (request.x_T) check_shape("the starting noise", *request.x_T, shape);
+  if (request.from) check_shape("the picture to start from", *request.from, shape);
+  check(request.from || request.sampler.strength == 1, "sample",
+        "a strength below 1 needs a picture to start from");
+  if (request.inpaint) {
+    check_shape("the known picture", request.inpaint->x0, shape);
+    check_shape("the mask", request.inpaint->mask, shape);
+    check_repaint(request.inpaint->repaint);
+    check_alone(request.sampler.name);
+  }
+  if (request.invert) check_inversion(request);
+}
+
+int64_t sample_calls(const ModelSpec& spec, const SampleRequest& request) {
+  const PointGrid grid = sampler_points(request.sampler, target_of(spec));
+  const auto steps = static_cast<int64_t>(grid.size()) - 1;
+  if (request.invert) return steps * request.invert->iterations;
+  if (request.inpaint && steps > 0) return repaint_calls(request.sampler, grid, request.inpaint->repaint);
+  return sampler_calls(request.sampler, grid);
 }
 
 }  // namespace langevin

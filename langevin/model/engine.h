@@ -9,22 +9,33 @@
 #include <vector>
 
 #include "langevin/model/model_file.h"
-#include "langevin/sample/sampler.h"
+#include "langevin/sample/ddim_inversion.h"
+#include "langevin/sample/guidance.h"
+#include "langevin/sample/single_step.h"
 #include "langevin/sample/threshold.h"
 
 namespace langevin {
+
+/// RePaint's: x_0 and a mask (count, C, H, W). Where the mask is 0 the samples are x_0, else they are new.
+struct Inpainting {
+  HostArrayF x0, mask;
+  RepaintOptions repaint;
+};
 
 /// A batch to sample. Row i is sample `first_sample` + i of `seed`: the same pictures in any batch.
 struct SampleRequest {
   SamplerConfig sampler;
   ThresholdConfig threshold;
-  double guidance = 1;  // of classes; 1: none
+  GuidanceConfig guidance;  // of classes; null_label -1: away from the model's null class
   uint64_t seed = 0;
   uint64_t first_sample = 0;
   int64_t count = 1;
   std::vector<int64_t> labels;  // empty: unconditional; else one per sample
   Cond<HostArrayF> cond;        // of `count` rows, without class labels; of networks that are conditioned so
-  std::optional<HostArrayF> x_T;  // start from exactly this noise (count, C, H, W)
+  std::optional<HostArrayF> x_T;      // start from exactly this noise (count, C, H, W)
+  std::optional<HostArrayF> from;     // (count, C, H, W): start from this x_0, noised to sampler.strength
+  std::optional<Inpainting> inpaint;  // keep a part of a picture
+  std::optional<InversionOptions> invert;  // the other way: of `from` the noise that ddim makes it of
 };
 
 class Engine {
@@ -36,7 +47,8 @@ class Engine {
   /// takes.
   virtual HostArrayF forward(const HostArrayF& x, const std::vector<double>& t,
                              const Cond<HostArrayF>& cond) = 0;
-  /// x_0 (count,C,H,W) or (count,C,L). `observer` (may be empty) sees copies on the host; false stops.
+  /// x_0 (count,C,H,W) or (count,C,L); with `invert` x_T in its place. `observer` (may be empty) sees copies
+  /// on the host; false stops.
   virtual HostArrayF sample(const SampleRequest& request, const Observer<HostArrayF>& observer) = 0;
   /// Of an autoencoder, and of an engine that runs them; else Error. Pictures (B,C,H,W) -> the Gaussian of
   /// their latents (B,latent,h,w), and latents -> pictures.
@@ -52,6 +64,10 @@ void check_request(const ModelSpec& spec, const SampleRequest& request);
 /// Of encode and decode.
 void check_pictures(const ModelSpec& spec, const HostArrayF& pictures);
 void check_latents(const ModelSpec& spec, const HostArrayF& latents);
+
+/// Calls of the network, guidance counted once, and so of the observer, in one sample(). Error as the sampler
+/// and its grid say.
+int64_t sample_calls(const ModelSpec& spec, const SampleRequest& request);
 
 struct EngineOptions {
   std::string device = "auto";     // auto | cpu | cuda

@@ -39,4 +39,17 @@ std::vector<Image> to_images(const HostArrayF& x, const ModelSpec& spec) {
   return images;
 }
 
+HostArrayF from_image(const Image& image, const ModelSpec& spec) {
+  check_image(image, "from_image");
+  HostArrayF x({1, image.channels, image.height, image.width});
+  const auto channels = static_cast<size_t>(image.channels), pixels = image.pixels.size() / channels;
+  for (size_t c = 0; c < channels; ++c) {
+    for (size_t p = 0; p < pixels; ++p) {
+      const double value = image.pixels[p * channels + c];
+      x.data()[c * pixels + p] = static_cast<float>((value - spec.normaliser_offset) / spec.normaliser_scale);
+    }
+  }
+  return x;
+}
+
 }  // namespace langevin

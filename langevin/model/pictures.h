@@ -1,4 +1,4 @@
-// From what a model makes to 8-bit pictures.
+// Between what a model makes and 8-bit pictures.
 #pragma once
 
 #include <span>
@@ -19,5 +19,9 @@ Image to_image(std::span<const float> sample, const Shape& shape, const ModelSpe
 
 /// A batch (B,C,H,W) of them.
 std::vector<Image> to_images(const HostArrayF& x, const ModelSpec& spec);
+
+/// A picture as the model sees it, (1,C,H,W) of the picture's own extents: (value - offset) / scale, which
+/// to_bytes() takes back exactly.
+HostArrayF from_image(const Image& image, const ModelSpec& spec);
 
 }  // namespace langevin

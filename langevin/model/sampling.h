@@ -17,8 +17,9 @@ using NetworkCall = Network<A>;
 
 struct SamplingConditions {
   bool conditional = false;  // the network takes class labels
-  double guidance = 1;
-  int64_t null_label = -1;  // -1: the network was trained without a null class
+  int64_t null_label = -1;   // -1: the network was trained without a null class
+  GuidanceConfig guidance;   // null_label: what it goes away from
+  LevelFunction level = {};  // where the network is told that number
 };
 
 /// x above y along the batch, and `count` samples of x from `first`, for HostArray; other arrays bring
@@ -36,25 +37,30 @@ HostArray<T> samples(const HostArray<T>& x, int64_t first, int64_t count) {
   return rows(x, first, count);
 }
 
-/// `call` as the Network of a denoiser. With guidance != 1 and labels given, one call over both halves of a
-/// batch of 2 B is combined as unconditional + guidance (conditional - unconditional): Ho & Salimans
-/// 2207.12598, eq. 6. A class-conditional network called without labels gets the null class.
+/// `call` as the Network of a denoiser. With guidance and labels given, one call over both halves of a batch
+/// of 2 B is combined as guided_denoiser does with two; rescaling is applied to the network's own output. A
+/// class-conditional network called without labels gets the null class.
 template <Array A>
 Network<A> sampling_network(NetworkCall<A> call, SamplingConditions c) {
   return [call = std::move(call), c](const A& x, const std::vector<double>& t, const Cond<A>& cond) -> A {
     Cond<A> given = cond;
     std::vector<int64_t>& labels = given.class_labels;
     if (!c.conditional) labels.clear();
-    const std::vector<int64_t> none(t.size(), c.null_label);
     if (c.conditional && labels.empty()) {
       check(c.null_label >= 0, "sample",
             "the model is class-conditional and was trained without a null class: give classes");
+      labels.assign(t.size(), c.null_label);
+      return call(x, t, given);
+    }
+    const GuidanceConfig& g = c.guidance;
+    if (!c.conditional || g.scale == 1 || !guides_at(g, c.level(t.front()))) return call(x, t, given);
+    check(g.null_label >= 0, "sample",
+          "guidance needs a model trained with a null class (diffusion.label_dropout > 0)");
+    const std::vector<int64_t> none(t.size(), g.null_label);
+    if (g.scale == 0) {
       labels = none;
       return call(x, t, given);
     }
-    if (!c.conditional || c.guidance == 1) return call(x, t, given);
-    check(c.null_label >= 0, "sample",
-          "guidance needs a model trained with a null class (diffusion.label_dropout > 0)");
     const int64_t batch = batch_size(x);
     std::vector<double> times = t;
     times.insert(times.end(), t.begin(), t.end());
@@ -64,8 +70,9 @@ Network<A> sampling_network(NetworkCall<A> call, SamplingConditions c) {
           if (value) value = stack(*value, *value);
         },
         given);
-    const A both = call(stack(x, x), times, given);
-    return guide(samples(both, batch, batch), samples(both, 0, batch), c.guidance);
+    const A both = call(stack(x, x), times, given), conditional = samples(both, 0, batch);
+    const A guided = guide(samples(both, batch, batch), conditional, g.scale);
+    return g.rescale > 0 ? rescale_guided(guided, conditional, g.rescale) : guided;
   };
 }
 
@@ -77,15 +84,40 @@ struct SamplingBackend {
   std::function<HostArrayF(const A& x)> to_host;
 };
 
-/// x_0 (count, C, H, W); `target` is the model's (target_of). Error as check_request says, and what the
-/// backend throws.
+/// Walks of a request through a denoiser whose arrays are A: x_0, or of an inversion x_T.
+template <Array A>
+A sample_walk(const SamplingBackend<A>& backend, const Shape& shape, const Target& target,
+              const SampleRequest& request, const Denoiser<A>& denoiser, const SampleContext<A>& context) {
+  const SamplerConfig& sampler = request.sampler;
+  const PointGrid grid = sampler_points(sampler, target);
+  if (request.invert) {
+    const A x = ddim_inversion(denoiser, backend.from_host(*request.from), grid, *request.invert, context);
+    return lincomb(1 / starting_scale(sampler, grid.front()), x);
+  }
+  A x = request.x_T ? backend.from_host(*request.x_T)
+                    : initial_noise(backend.empty(shape), request.seed, request.first_sample);
+  if (request.from && sampler.strength < 1) x = noised_to(grid.front(), backend.from_host(*request.from), x);
+  if (!request.inpaint) return run_sampler(sampler, denoiser, target, std::move(x), context);
+  const Known<A> known{backend.from_host(request.inpaint->x0), backend.from_host(request.inpaint->mask)};
+  const auto steps = static_cast<int64_t>(grid.size()) - 1;
+  if (steps < 1) return select(known.mask, x, known.x0);
+  if (sampler.strength == 1) x = lincomb(starting_scale(sampler, grid.front()), x);
+  const RepaintOptions& options = request.inpaint->repaint;
+  return repaint(denoiser, single_step<A>(sampler, target.path(), steps), std::move(x), grid, known, options,
+                 repaint_calls(sampler, grid, options), context);
+}
+
+/// x_0 (count, C, H, W), of an inversion x_T; `target` is the model's (target_of). Error as check_request
+/// says, and what the backend throws.
 template <Array A>
 HostArrayF sample_request(const SamplingBackend<A>& backend, const ModelSpec& spec, const Target& target,
                           const SampleRequest& request, const Observer<HostArrayF>& observer) {
   check_request(spec, request);
-  const SamplingConditions conditions{nn::class_count(spec.network) > 0, request.guidance, null_label(spec)};
-  Denoiser<A> denoiser = make_denoiser(sampling_network<A>(backend.network, conditions), target);
   const LevelFunction level = [&target](double t) { return target.level(t); };
+  SamplingConditions conditions{nn::class_count(spec.network) > 0, null_label(spec), request.guidance,
+                                [&target](double told) { return target.level_of_told(told); }};
+  if (conditions.guidance.null_label < 0) conditions.guidance.null_label = conditions.null_label;
+  Denoiser<A> denoiser = make_denoiser(sampling_network<A>(backend.network, conditions), target);
   denoiser = threshold_denoiser(std::move(denoiser), level, request.threshold);
   SampleContext<A> context{request.seed, request.first_sample, {.class_labels = request.labels}, {}};
   each_condition(
@@ -99,10 +131,8 @@ HostArrayF sample_request(const SamplingBackend<A>& backend, const ModelSpec& sp
       return observer({info.step, info.steps, info.t, x_t, x0});
     };
   }
-  A x_T = request.x_T ? backend.from_host(*request.x_T)
-                      : initial_noise(backend.empty(nn::input_shape(spec.network, request.count)),
-                                      request.seed, request.first_sample);
-  return backend.to_host(run_sampler(request.sampler, denoiser, target, std::move(x_T), context));
+  const Shape shape = nn::input_shape(spec.network, request.count);
+  return backend.to_host(sample_walk(backend, shape, target, request, denoiser, context));
 }
 
 }  // namespace langevin

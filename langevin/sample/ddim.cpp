@@ -13,7 +13,10 @@ double ddim_next_alpha_bar(const Schedule& schedule, const std::vector<int64_t>&
   const auto steps = static_cast<int64_t>(timesteps.size());
   check(step >= 0 && step < steps, "ddim_next_alpha_bar", "step must be in [0, {}], got {}", steps - 1, step);
   int64_t s = step + 1 < steps ? timesteps[static_cast<size_t>(step + 1)] : -1;
-  if (options.compat_diffusers) s = timesteps[static_cast<size_t>(step)] - schedule.T() / steps;
+  if (options.compat_diffusers) {
+    const int64_t whole = options.whole_steps > 0 ? options.whole_steps : steps;
+    s = timesteps[static_cast<size_t>(step)] - schedule.T() / whole;
+  }
   if (s >= 0) return schedule.alpha_bar(s);
   return options.set_alpha_to_one ? 1.0 : schedule.alpha_bar(0);
 }

@@ -19,6 +19,7 @@ struct DdimOptions {
   /// Step to level t - T / steps as diffusers does, whatever the grid's next timestep is. The two differ for
   /// linspace and wherever steps does not divide T; only for comparing with files made there.
   bool compat_diffusers = false;
+  int64_t whole_steps = 0;  // compat_diffusers: steps of the grid that this one is the end of; 0: its own
 };
 
 /// sigma_t(eta) of a step from alphas_cumprod alpha_bar_t to alpha_bar_s (eq. 16):

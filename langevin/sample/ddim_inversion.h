@@ -16,12 +16,19 @@ struct InversionOptions {
   int64_t iterations = 1;
 };
 
+/// x moved up from a level to a noisier one, where eps is that of the noisier: the inverse of flow_step(),
+/// for levels without signal too.
+template <Array A>
+A flow_step_up(const A& x, const A& eps, const PathPoint& from, const PathPoint& to) {
+  return lincomb(to.alpha / from.alpha, x, to.sigma - to.alpha * from.rho(), eps);
+}
+
 /// x (B, ...) at the grid's end (grid.back(), clean data or the level of t = 0) up the grid to the noise at
 /// grid[0]: the grid is the one that euler() or ddim() go down. The observer sees t rise.
 template <Array A>
 A ddim_inversion(const Denoiser<A>& denoiser, A x, const PointGrid& grid,
                  const InversionOptions& options = {}, const SampleContext<A>& context = {}) {
-  check_points(grid, "ddim_inversion", true);
+  check_points(grid, "ddim_inversion");
   check(options.iterations >= 1, "ddim_inversion", "iterations must be at least 1, got {}",
         options.iterations);
   check_cond(x, context.cond);
@@ -33,7 +40,7 @@ A ddim_inversion(const Denoiser<A>& denoiser, A x, const PointGrid& grid,
     for (int64_t i = 0; i < options.iterations; ++i) {
       const Prediction<A> p = run(guess, to.t);
       if (run.stopped()) return p.x0;
-      guess = flow_step(x, p.eps, from, to);
+      guess = flow_step_up(x, p.eps, from, to);
     }
     x = std::move(guess);
   }

@@ -11,4 +11,13 @@ void check_guidance(const GuidanceConfig& config) {
         config.interval_hi);
 }
 
+bool guides_everywhere(const GuidanceConfig& config) {
+  return config.interval_lo == 0 && std::isinf(config.interval_hi);
+}
+
+bool guides_at(const GuidanceConfig& config, const Level& level) {
+  const double rho = level.sigma[0] / level.alpha[0];  // infinity where alpha = 0
+  return guides_everywhere(config) || (rho > config.interval_lo && rho <= config.interval_hi);
+}
+
 }  // namespace langevin

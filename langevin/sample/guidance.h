@@ -27,6 +27,10 @@ struct GuidanceConfig {
 
 /// Throws Error on a value out of range.
 void check_guidance(const GuidanceConfig& config);
+/// Whether the interval leaves out nothing.
+bool guides_everywhere(const GuidanceConfig& config);
+/// Whether that level lies in the interval.
+bool guides_at(const GuidanceConfig& config, const Level& level);
 
 /// unconditional + scale (conditional - unconditional): eq. 6 with scale = 1 + w. Being linear it may be
 /// applied to x0, eps, v or the raw output of a network alike: a backend that can put both halves into one
@@ -79,7 +83,7 @@ template <Array A>
 Denoiser<A> guided_denoiser(Denoiser<A> denoiser, const GuidanceConfig& config, GuidanceLevels levels = {},
                             Cond<A> negative = {}) {
   check_guidance(config);
-  const bool everywhere = config.interval_lo == 0 && std::isinf(config.interval_hi);
+  const bool everywhere = guides_everywhere(config);
   check(levels.level || (everywhere && config.rescale == 0), "guided_denoiser",
         "rescale and the interval need to know the levels; hand over the schedule's");
   return [denoiser = std::move(denoiser), config, everywhere, levels = std::move(levels),
@@ -87,11 +91,7 @@ Denoiser<A> guided_denoiser(Denoiser<A> denoiser, const GuidanceConfig& config, 
     check_cond(x_t, cond);
     const bool asked = !cond.class_labels.empty();
     if (asked && config.scale == 1) return denoiser(x_t, t, cond);
-    if (asked && !everywhere) {
-      const Level level = levels.level(t);
-      const double rho = level.sigma[0] / level.alpha[0];
-      if (!(rho > config.interval_lo && rho <= config.interval_hi)) return denoiser(x_t, t, cond);
-    }
+    if (asked && !everywhere && !guides_at(config, levels.level(t))) return denoiser(x_t, t, cond);
     Cond<A> none = cond;
     none.class_labels = negative.class_labels;
     if (none.class_labels.empty() && config.null_label >= 0)

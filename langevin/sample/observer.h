@@ -31,7 +31,8 @@ struct SampleContext {
   uint64_t seed = 0;
   uint64_t first_sample = 0;
   Cond<A> cond;
-  Observer<A> observer;  // may be empty
+  Observer<A> observer = {};  // may be empty
+  int64_t first_step = 0;     // number of the run's first step_noise, where it is part of a longer one
 };
 
 /// x_T ~ N(0, I), shaped like `like` (only its shape and kind matter).
@@ -44,7 +45,7 @@ A initial_noise(const A& like, uint64_t seed, uint64_t first_sample) {
 template <Array A>
 A step_noise(const A& like, const SampleContext<A>& context, int64_t step) {
   return noise_like(like, NoiseKey{context.seed, context.first_sample, Purpose::sampler_noise,
-                                   static_cast<uint32_t>(step)});
+                                   static_cast<uint32_t>(context.first_step + step)});
 }
 
 /// False when the observer asks to stop.

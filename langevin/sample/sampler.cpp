@@ -78,7 +78,20 @@ void check_solver(const SamplerConfig& config, const Entry& entry) {
 }
 
 GridConfig grid_config(const SamplerConfig& c) {
-  return {c.spacing, c.steps, c.steps_offset, c.karras_rho, c.set_alpha_to_one, c.shift};
+  return {.kind = c.spacing,
+          .steps = c.steps,
+          .steps_offset = c.steps_offset,
+          .rho = c.karras_rho,
+          .rho_max = c.sigma_max,
+          .rho_min = c.sigma_min,
+          .to_clean = c.set_alpha_to_one || c.name == "ddpm",
+          .shift = c.shift};
+}
+
+/// diffusers leaves out whole steps; pndm's methods want an even grid, lcm's function its own timesteps.
+CutAt cut_at(const SamplerConfig& config) {
+  if (config.compat_diffusers) return CutAt::share;
+  return config.name == "pndm" || config.name == "lcm" ? CutAt::nearest : CutAt::exactly;
 }
 
 PointGrid peer_points(const SamplerConfig& c, const Schedule& schedule, PeerGrid kind) {
@@ -94,13 +107,19 @@ void check_numbers(const SamplerConfig& config) {
   const Entry& entry = find(config.name);
   check_solver(config, entry);
   ddpm_variance_type(config.variance);
-  check(config.eta >= 0 && config.eta <= 1, "sampler", "eta must be in [0, 1], got {}", config.eta);
+  check(config.eta == -1 || (config.eta >= 0 && config.eta <= 1), "sampler", "eta must be in [0, 1], got {}",
+        config.eta);
+  check(config.strength >= 0 && config.strength <= 1, "sampler", "strength must be in [0, 1], got {}",
+        config.strength);
   check(config.order >= 0 && config.order <= std::max<int64_t>(entry.max_order, 0), "sampler",
         "order of {} must be {}, got {}", config.name,
         entry.max_order > 0 ? fmt::format("1 to {} (0: {})", entry.max_order, entry.order) : "left out",
         config.order);
   check(config.karras_rho > 0 && std::isfinite(config.karras_rho), "sampler",
         "karras_rho must be above 0, got {}", config.karras_rho);
+  for (const double sigma : {config.sigma_min, config.sigma_max})
+    check(sigma >= 0 && std::isfinite(sigma), "sampler", "sigma_min and sigma_max must be above 0, got {}",
+          sigma);
   check_churn(churn_options(config));
 }
 
@@ -115,11 +134,13 @@ std::vector<std::string> sampler_names() {
 void add_fields(Schema& schema, SamplerConfig& config, const std::string& prefix) {
   schema.field(prefix + "name", config.name, "sampler", sampler_names());
   schema.field(prefix + "steps", config.steps, "steps of the sampler, at most T", {1, 1e6});
+  schema.field(prefix + "strength", config.strength, "how far up a walk from a picture begins", {0, 1});
   schema.field(prefix + "spacing", config.spacing, "which levels are visited", grid_kinds());
   schema.field(prefix + "steps_offset", config.steps_offset, "added to each timestep (leading spacing)",
                {0, 1e6});
   schema.field(prefix + "variance", config.variance, "noise of a step (ddpm)", ddpm_variance_types());
-  schema.field(prefix + "eta", config.eta, "0 deterministic, 1 as noisy as ddpm (ddim)", {0, 1});
+  schema.field(prefix + "eta", config.eta,
+               "0 deterministic, 1 as noisy as ddpm (ddim, .._ancestral); -1: the usual", {-1, 1});
   schema.field(prefix + "set_alpha_to_one", config.set_alpha_to_one, "last step goes to clean data");
   schema.field(prefix + "compat_diffusers", config.compat_diffusers, "steps and grids as diffusers has them");
   schema.field(prefix + "peer_spacing", config.peer_spacing,
@@ -134,6 +155,9 @@ void add_fields(Schema& schema, SamplerConfig& config, const std::string& prefix
                "lower order in the last steps (dpmsolver, deis, unipc)");
   schema.field(prefix + "karras_rho", config.karras_rho, "karras spacing: larger, more steps at low noise",
                {0.1, 100});
+  schema.field(prefix + "sigma_min", config.sigma_min, "cleanest sigma / alpha of spacings by noise; 0: all",
+               {0, 1e9});
+  schema.field(prefix + "sigma_max", config.sigma_max, "noisiest sigma / alpha of them; 0: all", {0, 1e9});
   schema.field(prefix + "s_churn", config.s_churn, "noise put back before each step (euler, heun)", {0, 1e6});
   schema.field(prefix + "s_tmin", config.s_tmin, "churn: lowest sigma / alpha", {0, 1e9});
   schema.field(prefix + "s_tmax", config.s_tmax, "churn: highest sigma / alpha", {0, 1e9});
@@ -146,6 +170,11 @@ void add_fields(Schema& schema, SamplerConfig& config, const std::string& prefix
 int64_t sampler_order(const SamplerConfig& config) {
   const Entry& entry = find(config.name);
   return std::max<int64_t>(1, config.order > 0 ? config.order : entry.order);
+}
+
+double sampler_eta(const SamplerConfig& config) {
+  if (config.eta >= 0) return config.eta;
+  return config.name.ends_with("_ancestral") ? 1 : 0;
 }
 
 int64_t sampler_calls(const SamplerConfig& config) {
@@ -162,6 +191,21 @@ int64_t sampler_calls(const SamplerConfig& config) {
       return config.steps + (config.skip_prk_steps ? 1 : 9);
   }
   fail("sampler_calls: no such case");
+}
+
+int64_t sampler_calls(const SamplerConfig& config, const PointGrid& grid) {
+  const Entry& entry = find(config.name);
+  const auto steps = static_cast<int64_t>(grid.size()) - 1;
+  if (steps < 1) return 0;
+  if (entry.calls == Calls::once) return steps;
+  if (entry.calls == Calls::prk) return pndm_calls(grid, {config.skip_prk_steps});
+  int64_t calls = 0;
+  for (int64_t i = 0; i < steps; ++i) {
+    const PathPoint &from = grid[static_cast<size_t>(i)], &to = grid[static_cast<size_t>(i + 1)];
+    const int64_t inside = entry.calls == Calls::twice ? 2 : from.alpha > 0 ? sampler_order(config) : 1;
+    calls += to.sigma > 0 ? inside : 1;
+  }
+  return calls;
 }
 
 void check_sampler(const SamplerConfig& config, int64_t T) {
@@ -195,7 +239,15 @@ void check_sampler(const SamplerConfig& config, int64_t T) {
   }
 }
 
-PointGrid sampler_points(const SamplerConfig& config, const Schedule& schedule) {
+std::vector<int64_t> sampler_timesteps(const SamplerConfig& config, int64_t T) {
+  const auto timesteps = timestep_grid(T, config.steps, spacing(config.spacing), config.steps_offset);
+  return cut_timesteps(timesteps, T, config.strength, cut_at(config));
+}
+
+namespace {
+
+/// Before the strength cuts it.
+PointGrid whole_grid(const SamplerConfig& config, const Schedule& schedule, const NoisePath& path) {
   if (config.name == "lcm") {
     const int64_t original = std::min(config.original_steps, schedule.T());
     return timestep_points(schedule, lcm_timesteps(schedule.T(), original, config.steps));
@@ -205,7 +257,19 @@ PointGrid sampler_points(const SamplerConfig& config, const Schedule& schedule) 
     if (peer == Peer::multistep) return peer_points(config, schedule, PeerGrid::multistep);
     if (peer == Peer::sigmas) return peer_points(config, schedule, PeerGrid::sigmas);
   }
-  return sampler_grid(discrete_path(schedule), grid_config(config));
+  return sampler_grid(path, grid_config(config));
+}
+
+}  // namespace
+
+PointGrid sampler_points(const SamplerConfig& config, const Schedule& schedule) {
+  if (config.name == "ddpm" || config.name == "ddim") {
+    const auto timesteps = sampler_timesteps(config, schedule.T());
+    if (timesteps.empty()) return {{-1, 1, 0}};
+    return timestep_points(schedule, timesteps, grid_config(config).to_clean);
+  }
+  const NoisePath path = discrete_path(schedule);
+  return cut_grid(path, whole_grid(config, schedule, path), config.strength, cut_at(config));
 }
 
 PointGrid sampler_points(const SamplerConfig& config, const NoisePath& path) {
@@ -213,11 +277,17 @@ PointGrid sampler_points(const SamplerConfig& config, const NoisePath& path) {
   check(!on_timesteps(config), "sampler", "{} visits the timesteps of a schedule; use {} on the {}",
         config.name, usual_sampler(path).name, path.name);
   check(!config.compat_diffusers, "compat_diffusers", "is for schedules of timesteps");
-  PointGrid grid = sampler_grid(path, grid_config(config));
+  PointGrid grid = cut_grid(path, sampler_grid(path, grid_config(config)), config.strength, cut_at(config));
   check(grid.front().alpha > 0 || find(config.name).from_noise, "sampler",
         "{} cannot start where there is no signal, as the {} does; use {}", config.name, path.name,
         fmt::join(samplers_from_noise(), ", "));
   return grid;
+}
+
+PointGrid sampler_points(const SamplerConfig& config, const Target& target) {
+  if (!target.schedule()) return sampler_points(config, target.path());
+  check_sampler(config, target.schedule()->T());
+  return sampler_points(config, *target.schedule());
 }
 
 void check_sampler(const SamplerConfig& config, const NoisePath& path) {

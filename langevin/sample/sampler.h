@@ -14,10 +14,12 @@
 #include "langevin/sample/dpm_solver_single.h"
 #include "langevin/sample/flow_match.h"
 #include "langevin/sample/heun.h"
+#include "langevin/sample/image_to_image.h"
 #include "langevin/sample/kdpm2.h"
 #include "langevin/sample/lcm.h"
 #include "langevin/sample/lms.h"
 #include "langevin/sample/pndm.h"
+#include "langevin/sample/sampler_info.h"
 #include "langevin/sample/unipc.h"
 
 namespace langevin {
@@ -28,10 +30,12 @@ class Schema;  // core/config.h
 struct SamplerConfig {
   std::string name = "ddim";  // one of sampler_names()
   int64_t steps = 50;         // of the grid, 1 to T; sampler_calls() says how often the denoiser is called
-  std::string spacing = "trailing";      // leading, trailing, linspace, karras, exponential, log_snr
+  /// How far up the walk begins: 1 from pure noise; below, from x_0 noised to sampler_points().front().
+  double strength = 1;                   // in [0, 1]; 0: no step at all
+  std::string spacing = "trailing";      // one of grid_kinds()
   int64_t steps_offset = 0;              // leading only, >= 0
   std::string variance = "fixed_small";  // ddpm: fixed_small, fixed_large
-  double eta = 0;                        // ddim, and the noise of ancestral ones: in [0, 1]
+  double eta = -1;                       // ddim, .._ancestral: noise, in [0, 1]; -1: sampler_eta
   bool set_alpha_to_one = true;          // the last step goes to clean data, else to the level of t = 0
   bool compat_diffusers = false;         // grids and steps of diffusers 0.21, and of it alone:
   std::string peer_spacing = "";  //   the timesteps between whose levels a karras grid lies; "": linspace
@@ -41,6 +45,8 @@ struct SamplerConfig {
   std::string solver = "";  // dpmsolver..: midpoint, heun; unipc: bh1, bh2; deis: tab, log_rho; "": the first
   bool lower_order_final = true;  // dpmsolver.., deis, unipc
   double karras_rho = 7;          // karras spacing
+  double sigma_min = 0;           // karras, exponential, log_snr: sigma / alpha; 0: the path's
+  double sigma_max = 0;           //   the same
   double s_churn = 0;             // euler, heun: noise put back, >= 0
   double s_tmin = 0;              //   at sigma / alpha from here
   double s_tmax = 1e9;            //   to here
@@ -76,13 +82,22 @@ std::string usual_spacing(const NoisePath& path);
 /// The order used: config.order, or where that is 0 the usual one. 1 for samplers without a choice.
 int64_t sampler_order(const SamplerConfig& config);
 
-/// Calls of the denoiser in the whole run: `steps`, and more for samplers that look twice (heun: 2 steps -
-/// 1). At most that on a schedule with zero terminal SNR, and with a peer's Karras grid.
-int64_t sampler_calls(const SamplerConfig& config);
+/// The eta used: config.eta, or where that is -1 the usual one, 1 for .._ancestral and 0 for ddim.
+double sampler_eta(const SamplerConfig& config);
 
-/// The grid that the config means on a schedule or on a continuous path.
+/// Calls of the denoiser in the whole run from pure noise: `steps`, and more for samplers that look twice
+/// (heun: 2 steps - 1). At most that on a schedule with zero terminal SNR, and with a peer's Karras grid.
+int64_t sampler_calls(const SamplerConfig& config);
+/// Exactly, of a run over those points, whatever the strength.
+int64_t sampler_calls(const SamplerConfig& config, const PointGrid& grid);
+
+/// The grid that the config means on a schedule or on a continuous path, cut to the strength; a single point,
+/// clean data, where that leaves nothing to do.
 PointGrid sampler_points(const SamplerConfig& config, const Schedule& schedule);
 PointGrid sampler_points(const SamplerConfig& config, const NoisePath& path);
+PointGrid sampler_points(const SamplerConfig& config, const Target& target);
+/// Of ddpm and ddim, which visit timesteps; empty where nothing is left to do.
+std::vector<int64_t> sampler_timesteps(const SamplerConfig& config, int64_t T);
 
 /// What x_T ~ N(0, I) is multiplied with at the start: the standard deviation that x has there when the data
 /// has unit variance. 1 on a schedule and at the start of a flow; compat_diffusers has sigma.
@@ -101,9 +116,11 @@ A run_on_grid(const SamplerConfig& config, const Denoiser<A>& denoiser, const No
   const std::string& name = config.name;
   if (name == "euler") return euler(denoiser, path, std::move(x), grid, churn_options(config), context);
   if (name == "heun") return heun(denoiser, path, std::move(x), grid, churn_options(config), context);
-  if (name == "euler_ancestral") return euler_ancestral(denoiser, std::move(x), grid, 1, context);
+  if (name == "euler_ancestral")
+    return euler_ancestral(denoiser, std::move(x), grid, sampler_eta(config), context);
   if (name == "kdpm2") return kdpm2(denoiser, path, std::move(x), grid, 0, context);
-  if (name == "kdpm2_ancestral") return kdpm2(denoiser, path, std::move(x), grid, 1, context);
+  if (name == "kdpm2_ancestral")
+    return kdpm2(denoiser, path, std::move(x), grid, sampler_eta(config), context);
   if (name == "lms") return lms(denoiser, std::move(x), grid, sampler_order(config), context);
   if (name == "pndm") return pndm(denoiser, path, std::move(x), grid, {config.skip_prk_steps}, context);
   if (name == "deis") return deis(denoiser, path, std::move(x), grid, deis_options(config), context);
@@ -116,43 +133,47 @@ A run_on_grid(const SamplerConfig& config, const Denoiser<A>& denoiser, const No
   return dpm_solver(denoiser, std::move(x), grid, dpm_options(config), context);
 }
 
-/// From x_T (B, ...) ~ N(0, I) (initial_noise) to x_0. Throws as check_sampler does, and what the denoiser
+/// From x (B, ...) to x_0. x is noise ~ N(0, I) (initial_noise); with a strength below 1 it is x_0 as
+/// noised_to(sampler_points().front(), ..) has it. Throws as check_sampler does, and what the denoiser
 /// throws.
 template <Array A>
-A run_sampler(const SamplerConfig& config, const Denoiser<A>& denoiser, const Schedule& schedule, A x_T,
+A run_sampler(const SamplerConfig& config, const Denoiser<A>& denoiser, const Schedule& schedule, A x,
               const SampleContext<A>& context = {}) {
   check_sampler(config, schedule.T());
   if (config.name == "ddpm" || config.name == "ddim") {
-    const auto timesteps =
-        timestep_grid(schedule.T(), config.steps, spacing(config.spacing), config.steps_offset);
+    const auto timesteps = sampler_timesteps(config, schedule.T());
+    if (timesteps.empty()) return x;
     if (config.name == "ddpm") {
       const DdpmOptions options{ddpm_variance_type(config.variance)};
-      return ddpm(denoiser, schedule, std::move(x_T), timesteps, options, context);
+      return ddpm(denoiser, schedule, std::move(x), timesteps, options, context);
     }
-    const DdimOptions options{config.eta, config.set_alpha_to_one, config.compat_diffusers};
-    return ddim(denoiser, schedule, std::move(x_T), timesteps, options, context);
+    const DdimOptions options{sampler_eta(config), config.set_alpha_to_one, config.compat_diffusers,
+                              config.steps};
+    return ddim(denoiser, schedule, std::move(x), timesteps, options, context);
   }
   const PointGrid grid = sampler_points(config, schedule);
-  const double scale = starting_scale(config, grid.front());
-  A x = scale == 1 ? std::move(x_T) : lincomb(scale, x_T);
+  if (grid.size() < 2) return x;
+  const double scale = config.strength < 1 ? 1 : starting_scale(config, grid.front());
+  if (scale != 1) x = lincomb(scale, x);
   return run_on_grid(config, denoiser, discrete_path(schedule), std::move(x), grid, context);
 }
 
 /// The same on a continuous path (EDM, flow matching); not for ddpm, ddim and lcm, which visit timesteps.
 template <Array A>
-A run_sampler(const SamplerConfig& config, const Denoiser<A>& denoiser, const NoisePath& path, A x_T,
+A run_sampler(const SamplerConfig& config, const Denoiser<A>& denoiser, const NoisePath& path, A x,
               const SampleContext<A>& context = {}) {
   const PointGrid grid = sampler_points(config, path);
-  A x = lincomb(starting_scale(config, grid.front()), x_T);
+  if (grid.size() < 2) return x;
+  if (config.strength == 1) x = lincomb(starting_scale(config, grid.front()), x);
   return run_on_grid(config, denoiser, path, std::move(x), grid, context);
 }
 
 /// On the path of a target.
 template <Array A>
-A run_sampler(const SamplerConfig& config, const Denoiser<A>& denoiser, const Target& target, A x_T,
+A run_sampler(const SamplerConfig& config, const Denoiser<A>& denoiser, const Target& target, A x,
               const SampleContext<A>& context = {}) {
-  return target.schedule() ? run_sampler(config, denoiser, *target.schedule(), std::move(x_T), context)
-                           : run_sampler(config, denoiser, target.path(), std::move(x_T), context);
+  return target.schedule() ? run_sampler(config, denoiser, *target.schedule(), std::move(x), context)
+                           : run_sampler(config, denoiser, target.path(), std::move(x), context);
 }
 
 }  // namespace langevin

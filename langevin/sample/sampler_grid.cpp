@@ -17,13 +17,23 @@ void check_kind(const std::string& kind) {
   }
 }
 
-/// The noisiest and cleanest rho of a path, both finite.
-std::pair<double, double> rho_range(const NoisePath& path, const std::string& kind) {
-  const double hi = path.at(path.t_max).rho(), lo = path.at(path.t_min).rho();
+/// The noisiest and cleanest rho of a grid, both finite and within the path.
+std::pair<double, double> rho_range(const NoisePath& path, const GridConfig& config) {
+  const std::string& kind = config.kind;
+  double hi = path.at(path.t_max).rho(), lo = path.at(path.t_min).rho();
   check(std::isfinite(hi) && lo > 0 && hi > lo, "sampler grid",
         "{} spacing needs signal at the noisiest level and noise at the cleanest (the noise of x / alpha "
         "goes from {} to {}); use trailing",
         kind, hi, lo);
+  const double slack = 1 + 1e-6;
+  for (const double asked : {config.rho_max, config.rho_min}) {
+    check(asked == 0 || (asked <= hi * slack && asked >= lo / slack), "sampler grid",
+          "sigma_min and sigma_max must lie in [{:.6g}, {:.6g}], the noise of this process, got {}", lo, hi,
+          asked);
+  }
+  if (config.rho_max > 0) hi = config.rho_max;
+  if (config.rho_min > 0) lo = config.rho_min;
+  check(hi > lo, "sampler grid", "sigma_max must be above sigma_min, got {} and {}", hi, lo);
   return {hi, lo};
 }
 
@@ -36,9 +46,9 @@ PointGrid points_of_rhos(const NoisePath& path, const std::vector<double>& rhos)
 /// Evenly in t on a continuous path.
 PointGrid even_times(const NoisePath& path, const GridConfig& config) {
   check(config.kind != "leading", "sampler grid", "leading spacing needs timesteps; use trailing");
-  const bool trailing = config.kind == "trailing";
-  const int64_t parts = trailing ? config.steps : std::max<int64_t>(1, config.steps - 1);
-  const double end = trailing ? path.t_end : path.t_min;
+  const bool to_end = config.kind != "linspace";
+  const int64_t parts = to_end ? config.steps : std::max<int64_t>(1, config.steps - 1);
+  const double end = to_end ? path.t_end : path.t_min;
   PointGrid grid;
   for (int64_t i = 0; i < config.steps; ++i) {
     const double part = static_cast<double>(i) / static_cast<double>(parts);
@@ -51,7 +61,7 @@ PointGrid even_times(const NoisePath& path, const GridConfig& config) {
 }  // namespace
 
 std::vector<std::string> grid_kinds() {
-  return {"leading", "trailing", "linspace", "karras", "exponential", "log_snr"};
+  return {"leading", "trailing", "linspace", "uniform", "karras", "exponential", "log_snr"};
 }
 
 std::vector<double> karras_rhos(double rho_min, double rho_max, int64_t n, double rho) {
@@ -96,15 +106,16 @@ PointGrid sampler_grid(const NoisePath& path, const GridConfig& config) {
         "shift must be above 0, and 1 where time does not go from 1 to 0, got {}", config.shift);
   PointGrid grid;
   if (config.kind == "karras" || config.kind == "exponential" || config.kind == "log_snr") {
-    const auto [hi, lo] = rho_range(path, config.kind);
+    const auto [hi, lo] = rho_range(path, config);
     const bool ends_there = config.kind == "log_snr";
     const int64_t n = config.steps + (ends_there ? 1 : 0);
     grid = points_of_rhos(
         path, config.kind == "karras" ? karras_rhos(lo, hi, n, config.rho) : exponential_rhos(lo, hi, n));
-    grid.front() = path.at(path.t_max);  // not off by a rounding
-    if (n > 1) grid.back() = path.at(path.t_min);
+    // Not off by a rounding.
+    if (config.rho_max == 0) grid.front() = path.at(path.t_max);
+    if (n > 1 && config.rho_min == 0) grid.back() = path.at(path.t_min);
     if (ends_there) return grid;
-  } else if (path.is_discrete()) {
+  } else if (path.is_discrete() && config.kind != "uniform") {
     const auto T = static_cast<int64_t>(path.t_max) + 1;
     for (int64_t t : timestep_grid(T, config.steps, spacing(config.kind), config.steps_offset)) {
       grid.push_back(path.at(static_cast<double>(t)));

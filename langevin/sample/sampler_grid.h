@@ -11,6 +11,7 @@
 namespace langevin {
 
 /// leading, trailing and linspace as in timestep_grid.h, and
+///   uniform      t is, from the noisiest level to clean data, between timesteps where need be
 ///   karras       rho^(1/7) is spaced evenly (2206.00364, eq. 5; 7 is `rho`), then the end
 ///   exponential  log rho is, then the end
 ///   log_snr      lambda is, and the last level is the end: t = 0 (DPM-Solver, 2206.00927, section 3.4)
@@ -21,6 +22,8 @@ struct GridConfig {
   int64_t steps = 50;        // points at which the denoiser is asked, >= 1
   int64_t steps_offset = 0;  // leading only
   double rho = 7;            // karras: > 0
+  /// karras, exponential and log_snr: where the noise sigma / alpha begins and ends; 0: where the path does.
+  double rho_max = 0, rho_min = 0;
   /// The last point is clean data, or else the level of t = 0. Not for log_snr.
   bool to_clean = true;
   double shift = 1;  // flow_path: t becomes shift t / (1 + (shift - 1) t) (2403.03206, eq. 23); > 0
@@ -31,8 +34,8 @@ PointGrid timestep_points(const Schedule& schedule, const std::vector<int64_t>& 
                           bool to_clean = true);
 
 /// `steps` + 1 points on a path: leading, trailing and linspace are those of timestep_grid on a discrete
-/// path. On a continuous one trailing divides [t_end, t_max] evenly, linspace [t_min, t_max] with the end
-/// after it, and leading has no meaning. Throws Error on an unknown kind (naming the nearest), numbers out of
+/// path. On a continuous one trailing is uniform, linspace divides [t_min, t_max] with the end after it, and
+/// leading has no meaning. Throws Error on an unknown kind (naming the nearest), numbers out of
 /// range, and where rho is infinite at the noisiest level (zero terminal SNR, flow) yet needed.
 PointGrid sampler_grid(const NoisePath& path, const GridConfig& config);
 

@@ -52,9 +52,4 @@ SamplingBackend<TorchArray> sampling_backend(TorchNetwork& network) {
           [](const TorchArray& x) { return to_host(x); }};
 }
 
-Network<TorchArray> sampling_network(TorchNetwork& network, double guidance, int64_t null_label) {
-  return sampling_network<TorchArray>(network_call(network),
-                                      {nn::class_count(network.config()) > 0, guidance, null_label});
-}
-
 }  // namespace langevin

@@ -21,6 +21,5 @@ TorchArray samples(const TorchArray& x, int64_t first, int64_t count);
 /// `network` without gradients, as model/sampling.h wants it. It must outlive the results.
 NetworkCall<TorchArray> network_call(TorchNetwork& network);
 SamplingBackend<TorchArray> sampling_backend(TorchNetwork& network);
-Network<TorchArray> sampling_network(TorchNetwork& network, double guidance, int64_t null_label);
 
 }  // namespace langevin

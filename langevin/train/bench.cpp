@@ -131,8 +131,8 @@ nlohmann::json bench_sample(const BenchRequest& request, const Setup& setup, Con
   const at::NoGradGuard no_grad;
   TorchNetwork network(setup.config, setup.precision, setup.device, 0, false);
   const Schedule schedule(setup.recipe.schedule);
-  const auto denoiser =
-      make_denoiser(sampling_network(network, 1.0, -1), schedule, prediction_type(setup.recipe.prediction));
+  const auto denoiser = make_denoiser(sampling_network<TorchArray>(network_call(network), {}), schedule,
+                                      prediction_type(setup.recipe.prediction));
   SamplerConfig sampler;
   sampler.steps = request.steps > 0 ? request.steps : 5;
   const TorchArray like{at::empty(sizes(nn::input_shape(setup.config, setup.batch)),

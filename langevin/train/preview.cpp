@@ -23,7 +23,7 @@ std::optional<Image> Preview::draw(const at::Tensor& ema, const StopSignal& stop
   request.sampler.steps = recipe_.sample_steps;
   if (target_.schedule()) request.sampler.steps = std::min(recipe_.sample_steps, target_.schedule()->T());
   request.threshold.rederive_eps = true;  // as `langevin sample` does
-  request.guidance = spec_.null_class && !labels.empty() ? recipe_.sample_guidance : 1.0;
+  request.guidance.scale = spec_.null_class && !labels.empty() ? recipe_.sample_guidance : 1.0;
   request.seed = static_cast<uint64_t>(recipe_.seed);
   request.count = n;
   request.labels = std::move(labels);

@@ -6,6 +6,7 @@
 #include "langevin/io/png.h"
 #include "langevin/io/safetensors.h"
 #include "langevin/model/model_file.h"
+#include "langevin/sample/guidance.h"
 #include "tests/cli/command_line.h"
 
 namespace langevin::testing {
@@ -191,6 +192,49 @@ TEST_F(Trained, ForwardIsOneStepOfTheSampler) {
   expect_near(x0("one.safetensors"), 0, expected, 0, 2);
 }
 
+// One step without thresholding is linear in the network's output, so guidance shows in its closed form.
+TEST_F(Trained, GuidanceIsWhatItsEquationsSay) {
+  train({"--steps", "40"});
+  const auto one = [&](const std::string& name, std::vector<std::string> more) {
+    more.insert(more.end(), {"-n", "2", "--steps", "1", "--threshold", "none", "--class", "4"});
+    sample(name + ".safetensors", more);
+    return x0(name + ".safetensors");
+  };
+  const HostArrayF g0 = one("g0", {"--guidance", "0"}), g1 = one("g1", {"--guidance", "1"}),
+                   g3 = one("g3", {"--guidance", "3"}), n7 = one("n7", {"--class", "7", "--guidance", "1"}),
+                   away = one("away", {"--guidance", "3", "--negative", "7"});
+  double moved = 0;
+  for (int64_t i = 0; i < g1.size(); ++i) {
+    EXPECT_NEAR(g3[i], g0[i] + 3 * (g1[i] - g0[i]), 1e-3 * (1 + std::abs(g3[i])));
+    moved += std::abs(g3[i] - g1[i]);
+  }
+  EXPECT_GT(moved, 0);
+  ASSERT_EQ(n7.batch(), 2);  // classes 7 and 4 take turns: sample 0 is what the network says of 7
+  for (int64_t i = 0; i < away.sample_size(); ++i)
+    EXPECT_NEAR(away[i], n7[i] + 3 * (g1[i] - n7[i]), 1e-3 * (1 + std::abs(away[i])));
+  // The only step begins at sigma / alpha near 10^4 on the cosine schedule: in one interval, out of another.
+  expect_near(one("out", {"--guidance", "3", "--guidance-interval", "0.1,5"}), 0, g1, 0, 2);
+  expect_near(one("in", {"--guidance", "3", "--guidance-interval", "5,1e9"}), 0, g3, 0, 2);
+  // phi = 1: the output v (here -x_0) has the conditional deviation again, and its own pattern.
+  const HostArrayF r = one("r", {"--guidance", "3", "--guidance-rescale", "1"});
+  const std::vector<double> wanted = sample_stddev(g1), guided = sample_stddev(g3), got = sample_stddev(r);
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_NEAR(got[i], wanted[i], 2e-3 * wanted[i]);
+    EXPECT_GT(std::abs(guided[i] - wanted[i]), 5e-3 * wanted[i]);  // there was something to take back
+    const auto row = static_cast<int64_t>(i);
+    for (size_t j = 0; j < 784; ++j)
+      EXPECT_NEAR(r.sample(row)[j], g3.sample(row)[j] * got[i] / guided[i], 2e-3);
+  }
+  const nlohmann::json json =
+      sample("j.safetensors",
+             {"-n", "1", "--guidance", "3", "--guidance-rescale", "0.7", "--guidance-interval", "0.2,5",
+              "--negative", "7", "--threshold", "dynamic", "--threshold-percentile", "90"});
+  EXPECT_EQ(json.at("guidance_rescale"), 0.7);
+  EXPECT_EQ(json.at("guidance_interval"), (std::vector<double>{0.2, 5}));
+  EXPECT_EQ(json.at("negative"), "7");
+  EXPECT_EQ(json.at("threshold_percentile"), 90);
+}
+
 TEST_F(Trained, SampleNamesWhatDoesNotFitTheModel) {
   train();
   const auto expect = [&](std::vector<std::string> more, int status, const std::vector<std::string>& words) {
@@ -208,6 +252,17 @@ TEST_F(Trained, SampleNamesWhatDoesNotFitTheModel) {
   expect({"--shard", "4/4"}, 2, {"--shard", "0/4"});
   expect({"-n", "0"}, 2, {"-n"});
   expect({"--threshold", "clop"}, 2, {"did you mean 'clip'?"});
+  expect({"--threshold-percentile", "99"}, 2, {"--threshold-percentile", "dynamic"});
+  expect({"--threshold", "dynamic", "--threshold-percentile", "0.995"}, 2, {"50 to 100"});
+  expect({"--threshold", "dynamic", "--threshold-percentile", "nan"}, 2, {"50 to 100"});
+  expect({"--guidance-rescale", "1.5"}, 2, {"--guidance-rescale", "1.5"});
+  expect({"--guidance-rescale", "nan"}, 2, {"--guidance-rescale"});
+  expect({"--guidance-rescale", "0.5", "--guidance", "1"}, 2, {"--guidance-rescale", "does nothing"});
+  expect({"--guidance-interval", "5,1"}, 2, {"--guidance-interval", "LO < HI"});
+  expect({"--guidance-interval", "-1,1"}, 2, {"--guidance-interval"});
+  expect({"--guidance-interval", "nan,1"}, 2, {"--guidance-interval"});
+  expect({"--guidance-interval", "1"}, 2, {"--guidance-interval"});
+  expect({"--negative", "eleven"}, 1, {"--class", "'eleven'"});
   expect({"--grid", path("g.jpg")}, 2, {".png"});
   expect({"--animate", path("g.png")}, 2, {".gif"});
   write(path("file"), "");  // no folder: found before the network runs
