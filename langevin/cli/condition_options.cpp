@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "langevin/cli/sampler_options.h"
+#include "langevin/core/names.h"
 
 namespace langevin::cli {
 namespace {

@@ -7,6 +7,7 @@
 #include "langevin/cli/given_image.h"
 #include "langevin/cli/inversion_options.h"
 #include "langevin/core/atomic_file.h"
+#include "langevin/core/names.h"
 #include "langevin/io/gif.h"
 #include "langevin/io/grid.h"
 #include "langevin/io/png.h"

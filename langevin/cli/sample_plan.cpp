@@ -86,7 +86,7 @@ void add_sample_options(CLI::App& app, SampleOptions& o) {
   app.add_option("-n,--count", o.count, "samples to make (default 16)");
   app.add_option("--seed", o.seed, "seed of the noise (default 0)")->check(seed_range());
   add_sampler(app, o.sampler);
-  app.add_flag("--list-samplers", "print each sampler's order, calls and options, and nothing else")
+  app.add_flag("--list-samplers", o.list_samplers, "print each sampler's order, calls and options, and nothing else")
       ->group("Sampler");
   add_condition(app, o.condition);
   app.add_option("--init", o.init, "FILE.safetensors whose tensor x_T is the noise to start from");

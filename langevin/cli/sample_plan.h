@@ -22,6 +22,7 @@ struct SampleOptions {
   ConditionOptions condition;
   EditOptions edit;
   bool forward = false, force = false;
+  bool list_samplers = false;  // answered before parsing: it needs no MODEL
   BackendOptions backend;
   CommonOptions common;
 };

@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 
+#include "langevin/core/names.h"
 #include "langevin/sample/sampler_info.h"
 
 namespace langevin::cli {

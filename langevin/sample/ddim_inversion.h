@@ -23,6 +23,13 @@ A flow_step_up(const A& x, const A& eps, const PathPoint& from, const PathPoint&
   return lincomb(to.alpha / from.alpha, x, to.sigma - to.alpha * from.rho(), eps);
 }
 
+/// The same from x_0 of the noisier level; for levels with noise.
+template <Array A>
+A flow_step_up_from_x0(const A& x, const A& x0, const PathPoint& from, const PathPoint& to) {
+  const double ratio = to.sigma / from.sigma;
+  return lincomb(ratio, x, to.alpha - from.alpha * ratio, x0);
+}
+
 /// x (B, ...) at the grid's end (grid.back(), clean data or the level of t = 0) up the grid to the noise at
 /// grid[0]: the grid is the one that euler() or ddim() go down. The observer sees t rise.
 template <Array A>
@@ -40,7 +47,10 @@ A ddim_inversion(const Denoiser<A>& denoiser, A x, const PointGrid& grid,
     for (int64_t i = 0; i < options.iterations; ++i) {
       const Prediction<A> p = run(guess, to.t);
       if (run.stopped()) return p.x0;
-      guess = flow_step_up(x, p.eps, from, to);
+      // Of the two ways to write the step's inverse the one that contracts more: on data of unit variance
+      // their slopes are as sigma_t sigma_s to alpha_t alpha_s. The first guess is the usual one.
+      const bool noisy = i > 0 && to.sigma * from.sigma > to.alpha * from.alpha;
+      guess = noisy ? flow_step_up_from_x0(x, p.x0, from, to) : flow_step_up(x, p.eps, from, to);
     }
     x = std::move(guess);
   }

@@ -33,7 +33,7 @@ class Editing : public CommandLine {
   /// RGB pictures of `classes` classes, and the null class; 0: without classes.
   void write_random_model(const std::string& name, int64_t classes) const {
     ModelSpec spec;
-    spec.network = make_network(preset("tiny"), 3, kSide, kSide, classes > 0 ? classes + 1 : 0);
+    spec.network = make_network(preset("tiny"), 3, kSide, kSide, classes);
     spec.schedule.kind = "cosine";
     spec.prediction = PredictionType::v_prediction;
     for (int64_t i = 0; i < classes; ++i) spec.labels.push_back(std::string(1, static_cast<char>('p' + i)));
@@ -48,7 +48,9 @@ class Editing : public CommandLine {
       fill_normal(array.data(), NoiseKey{7, values.size(), Purpose::test, 0});
       const bool gain = p.init.kind == nn::Init::Kind::ones;
       const double fan_in = static_cast<double>(array.size()) / static_cast<double>(p.shape[0]);
-      const auto scale = static_cast<float>(p.shape.size() > 1 ? 0.7 / std::sqrt(fan_in) : 0.1);
+      // A tame last layer: random networks are steep, and differences in rounding would grow along the walk.
+      const double width = p.name == "conv_out.weight" ? 0.15 : 0.7;
+      const auto scale = static_cast<float>(p.shape.size() > 1 ? width / std::sqrt(fan_in) : 0.1);
       for (float& v : array.data()) v = v * scale + (gain ? 1.0f : 0.0f);
     }
     for (size_t i = 0; i < values.size(); ++i) {
@@ -166,9 +168,12 @@ TEST_F(Editing, InpaintKeepsWhatIsKnownExactly) {
   EXPECT_GT(changed, filled / 2);
   EXPECT_GT(apart, filled / 2);
   for (const std::string sampler : {"ddim", "heun", "euler_ancestral", "dpmsolver++_single"}) {
-    const HostArrayF all = sample("all.safetensors", with({"--sampler", sampler, "--resample", "2"})),
-                     batch = sample("b.safetensors",
-                                    with({"--sampler", sampler, "--resample", "2", "--batch", "2"}));
+    std::vector<std::string> options{"--sampler", sampler, "--resample", "2"};
+    // At the cosine schedule's end sigma / alpha is 20,000, by which Heun's first step multiplies rounding.
+    if (sampler == "heun") options.insert(options.end(), {"--spacing", "karras", "--sigma-max", "50"});
+    const HostArrayF all = sample("all.safetensors", with(options));
+    options.insert(options.end(), {"--batch", "2"});
+    const HostArrayF batch = sample("b.safetensors", with(options));
     for (int64_t i = 0; i < 3; ++i) EXPECT_LT(largest_difference(all, i, batch, i), 1e-3) << sampler;
   }
   // Retouching: the part to fill begins with what is there.

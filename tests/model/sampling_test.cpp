@@ -115,7 +115,7 @@ class GaussianRequest : public ::testing::Test {
   ModelSpec spec_;
 };
 
-// With enough iterations ddim's steps are undone; with many steps one call a step is nearly enough.
+// With enough iterations ddim's steps are undone; with one call a step the error falls as the steps grow.
 TEST_F(GaussianRequest, InvertedAndSampledIsTheInput) {
   for (const auto& [sampler, spacing] : {std::pair{"ddim", "trailing"}, {"euler", "karras"}}) {
     const auto error = [&](int64_t steps, int64_t iterations) {
@@ -129,8 +129,7 @@ TEST_F(GaussianRequest, InvertedAndSampledIsTheInput) {
       return worst(sample(down), picture());
     };
     EXPECT_LT(error(50, 30), 2e-5) << sampler;
-    EXPECT_LT(error(1000, 1), 5e-3) << sampler;
-    EXPECT_LT(error(1000, 1), error(100, 1)) << sampler;
+    EXPECT_LT(error(1000, 1), 0.12 * error(100, 1)) << sampler;  // of first order
     EXPECT_LT(error(100, 3), error(100, 1)) << sampler;
   }
 }

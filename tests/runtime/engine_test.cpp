@@ -36,7 +36,7 @@ class RuntimeEngineTest : public testing::Test {
     SampleRequest r;
     r.sampler.steps = 6;
     r.sampler.eta = 0.5;
-    r.guidance = 2;
+    r.guidance.scale = 2;
     r.seed = 3;
     r.first_sample = first;
     r.count = count;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "langevin/sample/sampler.h"
@@ -63,7 +64,13 @@ TEST(Strength, OnOtherPathsToo) {
   EXPECT_EQ(strength_time(edm, 0), 0);
   const PointGrid whole = sampler_points(named("heun", 40, 1, "karras"), edm),
                   half = sampler_points(named("heun", 40, 0.5, "karras"), edm);
-  EXPECT_NEAR(static_cast<double>(half.size()), static_cast<double>(whole.size()) / 2, 4);
+  // Half of EDM's grid: even in sigma^(1/7), so 80 / 2^7; the grid's own points from there on.
+  const double sigma = 80.0 / 128;
+  EXPECT_NEAR(half.front().sigma, sigma, 1e-12);
+  const auto below = std::count_if(whole.begin(), whole.end(), [&](auto& p) { return p.sigma <= sigma; });
+  ASSERT_EQ(static_cast<std::ptrdiff_t>(half.size()), below + 1);
+  for (size_t i = 1; i < half.size(); ++i)
+    EXPECT_EQ(half[half.size() - i].sigma, whole[whole.size() - i].sigma) << i;
 }
 
 // From x_0 noised to a level, each sampler's walk is the upper part of nothing and the lower part of the

@@ -25,10 +25,11 @@ double angle(const A& x, const A& y) { return std::acos(dot(x, y) / (norm(x)[0] 
 
 TEST(Slerp, EndsAreTheEndsExactly) {
   const A a = noise(1, 300), b = noise(2, 300);
-  EXPECT_EQ(std::vector<double>(slerp(a, b, 0.0).data().begin(), slerp(a, b, 0.0).data().end()),
-            std::vector<double>(a.data().begin(), a.data().end()));
-  EXPECT_EQ(std::vector<double>(slerp(a, b, 1.0).data().begin(), slerp(a, b, 1.0).data().end()),
-            std::vector<double>(b.data().begin(), b.data().end()));
+  const A begin = slerp(a, b, 0.0), end = slerp(a, b, 1.0);
+  for (int64_t i = 0; i < a.size(); ++i) {
+    EXPECT_EQ(begin[i], a[i]);
+    EXPECT_EQ(end[i], b[i]);
+  }
 }
 
 // The length goes linearly from one to the other (a straight line's would sink to 0.7 of it between two
@@ -57,10 +58,11 @@ TEST(Slerp, IsPerSampleWithAShareOfItsOwn) {
 TEST(Slerp, AlikeDirectionsAreALine) {
   const A a = noise(1, 50);
   for (const double bend : {0.0, 1e-12, 1e-6, 1e-3}) {
-    const A b = lincomb(2.0, a, bend, noise(2, 50)), x = slerp(a, b, 0.5), line = lincomb(0.5, a, 0.5, b);
+    const A b = lincomb(1.0, a, bend, noise(2, 50)), x = slerp(a, b, 0.5), line = lincomb(0.5, a, 0.5, b);
     EXPECT_NEAR(norm(lincomb(1.0, x, -1.0, line))[0], 0, bend * bend * 10 + 1e-12) << bend;
   }
-  const A same = slerp(a, a, 0.3);
+  const A same = slerp(a, a, 0.3), longer = slerp(a, lincomb(2.0, a), 0.5);
+  for (int64_t i = 0; i < a.size(); ++i) EXPECT_NEAR(longer[i], 1.5 * a[i], 1e-14);
   for (int64_t i = 0; i < a.size(); ++i) EXPECT_NEAR(same[i], a[i], 1e-14);
 }
 

@@ -108,7 +108,7 @@ TEST_P(TwoEngines, OneCallAndSamplesAgree) {
   request.sampler.steps = 5;
   request.count = 3;
   request.labels = labels(3);
-  request.guidance = request.labels.empty() ? 1 : 1.5;
+  request.guidance.scale = request.labels.empty() ? 1 : 1.5;
   const HostArrayF want = torch->sample(request, {}), got = runtime->sample(request, {});
   double worst = 0;
   for (int64_t i = 0; i < want.size(); ++i) worst = std::max<double>(worst, std::abs(want[i] - got[i]));

@@ -84,11 +84,18 @@ TorchNetwork network(Precision precision = Precision::fp32) {
   return net;
 }
 
+Network<TorchArray> guided(TorchNetwork& net, double scale) {
+  const Schedule schedule;
+  SamplingConditions c{true, 3, {}, [schedule](double t) { return schedule.level(t); }};
+  c.guidance.scale = scale;
+  c.guidance.null_label = 3;
+  return sampling_network<TorchArray>(network_call(net), c);
+}
+
 HostArrayF sample(TorchNetwork& net, int64_t first, int64_t count, double guidance) {
   const at::NoGradGuard no_grad;
   const Schedule schedule;
-  const auto denoiser =
-      make_denoiser(sampling_network(net, guidance, 3), schedule, PredictionType::v_prediction);
+  const auto denoiser = make_denoiser(guided(net, guidance), schedule, PredictionType::v_prediction);
   SamplerConfig config;
   config.steps = 10;
   config.eta = 1;
@@ -125,10 +132,10 @@ TEST(Sampling, GuidanceInOneBatchEqualsTwoCalls) {
   const TorchArray x = noise_like(TorchArray{at::empty({2, 1, 12, 12})}, NoiseKey{1, 0, Purpose::test, 0});
   const std::vector<double> t(2, 300);
   const Cond<TorchArray> cond{{0, 2}}, none{{3, 3}};
-  const auto plain = sampling_network(net, 1.0, 3);
+  const auto plain = guided(net, 1.0);
   const TorchArray conditional = plain(x, t, cond), unconditional = plain(x, t, none);
   const TorchArray want = lincomb(-1.5, unconditional, 2.5, conditional);
-  expect_near(to_host(sampling_network(net, 2.5, 3)(x, t, cond)), to_host(want), 1e-5);
+  expect_near(to_host(guided(net, 2.5)(x, t, cond)), to_host(want), 1e-5);
 }
 
 TEST(Interpreter, Bf16FollowsFp32) {
