@@ -113,7 +113,7 @@ void expect_moments(const A& x, const Moments& want) {
 
 TEST(Repaint, IsTheAlgorithm) {
   for (const RepaintOptions& options : {RepaintOptions{1, 1}, {3, 1}, {4, 5}}) {
-    const A x = fill_in(8000, 0, 50, options);
+    const A x = fill_in(3000, 0, 50, options);
     for (int64_t i = 0; i < x.batch(); ++i) ASSERT_EQ(x.sample(i)[0], kGiven);
     expect_moments(x, propagated(50, options));
   }
