@@ -8,8 +8,8 @@
 #include <filesystem>
 
 #include "langevin/core/rng.h"
-#include "langevin/runtime/engine.h"
 #include "langevin/runtime/network.h"
+#include "langevin/runtime/recorder.h"
 #include "langevin/runtime/roofline.h"
 
 namespace langevin::cli {
@@ -101,26 +101,29 @@ struct Calls {
           {.global_cond = noise_like(HostArrayF({batch, nn::global_cond_dim(network)}), key)});
     }
   }
+  static double timestep(int64_t i) { return static_cast<double>(99 - i % kSteps * 10); }
   HostArrayF operator()(Engine& engine, int64_t i) const {
-    const std::vector<double> t(static_cast<size_t>(x.batch()), static_cast<double>(99 - i % kSteps * 10));
+    const std::vector<double> t(static_cast<size_t>(x.batch()), timestep(i));
     return engine.forward(x, t, observations[static_cast<size_t>(i / kSteps % kObservations)]);
   }
   HostArrayF x;
   std::vector<Cond<HostArrayF>> observations;
 };
 
-/// The same sample many times over, so that the engine does not stream weights.
-double error_of(Engine& engine, Engine& reference, const nn::NetworkConfig& network) {
-  constexpr int64_t kMany = 64;
-  const Calls one(network, 1);
-  Calls many(network, kMany);
-  Cond<HostArrayF>& cond = many.observations.front();
-  for (int64_t i = 0; i < kMany; ++i) {
-    std::copy(one.x.data().begin(), one.x.data().end(), many.x.sample(i).begin());
-    const auto& observation = *one.observations.front().global_cond;
-    std::copy(observation.data().begin(), observation.data().end(), cond.global_cond->sample(i).begin());
-  }
-  const HostArrayF got = one(engine, 0), want = many(reference, 0);
+/// One call of the plain plan: oneDNN in fp32, nothing streamed.
+HostArrayF plain_call(const ModelFile& model, const Calls& calls) {
+  const nn::NetworkConfig& network = model.spec.network;
+  runtime::Weights weights(model.weights);
+  runtime::Conditioning conditioning(runtime::record(network, nn::input_shape(network, 1)), weights);
+  runtime::Plan plan(runtime::record(network, calls.x.shape()), runtime::Type::fp32, {conditioning, weights});
+  const std::vector<double> t(static_cast<size_t>(calls.x.batch()), Calls::timestep(0));
+  HostArrayF out(plan.output_shape());
+  const Cond<HostArrayF>& cond = calls.observations.front();
+  plan.run({calls.x.data().data(), t, cond.class_labels, cond.global_cond->data().data()}, out.data().data());
+  return out;
+}
+
+double relative_error(const HostArrayF& got, const HostArrayF& want) {
   double difference = 0, size = 0;
   for (int64_t i = 0; i < got.size(); ++i) {
     difference += std::pow(static_cast<double>(got[i]) - static_cast<double>(want[i]), 2);
@@ -164,15 +167,10 @@ nlohmann::json measure(const Policy& policy, const PolicyBench& request, Console
   const nn::CostInterpreter cost = nn::cost_of(policy.config);
   const Scratch scratch;
   const auto engine = open_engine(make_model(policy.config, cost, scratch.file()), request.backend, console);
-  double error = 0;
-  {
-    const auto reference =
-        open_runtime_engine(open_model(scratch.file()), {"cpu", "fp32", request.backend.engine.threads});
-    error = error_of(*engine, *reference, policy.config);
-  }
+  const Calls calls(policy.config, request.batch);
+  const double error = relative_error(calls(*engine, 0), plain_call(open_model(scratch.file()), calls));
   check(error < allowed_error(precision), "bench policy", "{} in {} is off by {:.2g} of fp32", policy.name,
         precision, error);
-  const Calls calls(policy.config, request.batch);
   const auto times = time_calls(*engine, calls, request.seconds / 2, stop);
   const double weight_bytes = static_cast<double>(cost.parameter_count()) * bytes_of_weight(precision);
   const double reading = weight_bytes * 1e-9 / memory_gbytes(static_cast<int64_t>(weight_bytes), kMeasuring);

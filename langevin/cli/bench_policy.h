@@ -16,8 +16,8 @@ struct PolicyBench {
 };
 
 /// Calls of two ConditionalUnet1D with random weights, as a sampler makes them: ten timesteps of a grid, then
-/// a new observation. First the engine's output is held to the runtime's in fp32 at a batch that oneDNN
-/// computes ("relative_error"; Error if it is beyond the precision's rounding). {"engine",
+/// a new observation. First the engine's output is held to that of a plan of oneDNN's primitives in fp32
+/// ("relative_error"; Error if it is beyond the precision's rounding). {"engine",
 /// "memory_gbytes_per_second", "unet1d_65.8M": {...}, "unet1d_4.3M": {...}}; a network has seconds_median,
 /// _p90, _p99, _max and `fraction_of_limit`: the time in which memory, read as fast as this machine was seen
 /// to read it in the same run, delivers the weights once, over the median. Weights that stay in the

@@ -171,11 +171,11 @@ HWY_INLINE void each_group(int64_t pairs, const F& f) {
 
 template <class Weights>
 HWY_INLINE void float_slice(const Slice& s) {
+  // Cut the same for any number of columns, so that a column's sum does not depend on the others.
   constexpr int64_t kRows = kChunkBytes / Weights::kRowBytes;
-  const int64_t chunk = s.tap.pairs <= kColumns ? s.in : kRows;
   const auto* x = static_cast<const float*>(s.source.x);
-  for (int64_t begin = 0; begin < s.in; begin += chunk) {
-    const int64_t rows = std::min(chunk, s.in - begin);
+  for (int64_t begin = 0; begin < s.in; begin += kRows) {
+    const int64_t rows = std::min(kRows, s.in - begin);
     each_group(s.tap.pairs, [&](int64_t at, int64_t count) {
       const float* from[kColumns] = {};
       float* to[kColumns] = {};

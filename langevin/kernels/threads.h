@@ -21,6 +21,18 @@ inline int thread_index() { return 0; }
 inline void set_threads(int) {}
 #endif
 
+/// Sets the number of threads for as long as it lives, for the calling thread.
+class ThreadLimit {
+ public:
+  explicit ThreadLimit(int threads) : before_(max_threads()) { set_threads(threads); }
+  ~ThreadLimit() { set_threads(before_); }
+  ThreadLimit(const ThreadLimit&) = delete;
+  ThreadLimit& operator=(const ThreadLimit&) = delete;
+
+ private:
+  int before_;
+};
+
 /// Elements of one task of an elementwise pass: a few microseconds of work, and its arrays stay in the L1/L2
 /// cache.
 inline constexpr int64_t kChunk = 16384;

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "langevin/kernels/rows.h"
+#include "langevin/kernels/stream_product.h"
 
 namespace langevin::runtime {
 namespace {
@@ -22,6 +23,7 @@ Conditioning::Conditioning(const Graph& graph, Weights& weights) : graph_(graph)
   for (size_t i = 0; i < from_steady.size(); ++i) from_steady[i] = from_steady[i] || from_labels[i];
   values_.resize(graph.nodes.size());
   parameters_.resize(graph.nodes.size());
+  given_maps_.resize(graph.nodes.size());
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
     const Node& node = graph.nodes[i];
     if (trunk[i]) {
@@ -36,6 +38,7 @@ Conditioning::Conditioning(const Graph& graph, Weights& weights) : graph_(graph)
     check(node.shape.size() == 2, "runtime", "{} {} of the conditioning is not a row",
           runtime::to_string(node.op), node.name);
     values_[i] = prepared(static_cast<int>(i), from_given, from_steady);
+    widest_ = std::max(widest_, node.shape.back());
     if (!is_input(node.op)) order_.push_back(static_cast<int>(i));
   }
   keep(1);
@@ -173,15 +176,48 @@ const Conditioning::Parameters& Conditioning::parameters(int index) {
   return found;
 }
 
+// The columns of the weights that meet global_cond, packed once: between the others they lie far apart.
+void Conditioning::compute_given_map(int index, const Part& x, std::vector<float>& y) {
+  GivenMap& map = given_maps_[static_cast<size_t>(index)];
+  const auto in = static_cast<int64_t>(x.values.size()), out = static_cast<int64_t>(y.size());
+  const int64_t width =
+      graph_.nodes[static_cast<size_t>(graph_.nodes[static_cast<size_t>(index)].inputs[0])].shape.back();
+  if (map.weights == nullptr) {
+    const int64_t bytes = stream_slice_bytes(StreamType::fp32, in);
+    const int64_t blocks = (out + kStreamBlock - 1) / kStreamBlock;
+    std::byte* to = pages_.take(static_cast<size_t>(blocks * bytes));
+    const float* from = parameters(index).weight + x.at;
+    for (int64_t b = 0; b < blocks; ++b) {
+      const int64_t first = b * kStreamBlock;
+      pack_stream_slice(StreamType::fp32,
+                        {from + first * width, in, std::min(kStreamBlock, out - first), 1, width},
+                        to + b * bytes);
+    }
+    if (room_ == nullptr) room_ = pages_.take(static_cast<size_t>((widest_ + kStreamBlock) * 4));
+    map = {to, blocks};
+  }
+  auto* sums = reinterpret_cast<float*>(room_);
+  std::fill_n(sums, map.blocks * kStreamBlock, 0.0F);
+  const int32_t zero = 0;
+  const StreamTap tap{0, 1, &zero, &zero};
+  const StreamRows rows{x.values.data(), in, in, nullptr};
+  stream_product(
+      {StreamType::fp32, map.weights, map.blocks, 1, &tap, &rows, sums, map.blocks * kStreamBlock});
+  std::copy_n(sums, out, y.begin());
+}
+
 void Conditioning::compute_linear(int index, Half half, std::vector<float>& y) {
   const auto input = static_cast<size_t>(graph_.nodes[static_cast<size_t>(index)].inputs.at(0));
   const Part& x = values_[input].of(half);
   const Parameters& p = parameters(index);
-  // Where the halves meet in a sum, the bias belongs to the steady one.
-  const bool biased = half == Half::steady || values_[input].form == Form::given;
-  linear_row({x.values.data(), p.weight + x.at, biased ? p.bias : nullptr, y.data(),
-              static_cast<int64_t>(x.values.size()), static_cast<int64_t>(y.size()),
-              graph_.nodes[input].shape.back()});
+  const auto in = static_cast<int64_t>(x.values.size()), out = static_cast<int64_t>(y.size());
+  if (half == Half::given) {
+    compute_given_map(index, x, y);
+    // Where the halves meet in a sum, the bias belongs to the steady one.
+    if (values_[input].form == Form::given && p.bias != nullptr) blend({y.data(), p.bias, y.data(), out});
+    return;
+  }
+  linear_row({x.values.data(), p.weight + x.at, p.bias, y.data(), in, out, graph_.nodes[input].shape.back()});
 }
 
 void Conditioning::compute_node(int index, Half half, float t, int64_t label) {

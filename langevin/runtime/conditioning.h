@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "langevin/runtime/graph.h"
+#include "langevin/runtime/pages.h"
 #include "langevin/runtime/weights.h"
 
 namespace langevin::runtime {
@@ -56,6 +57,12 @@ class Conditioning {
     const float* weight = nullptr;
     const float* bias = nullptr;
   };
+  /// What a linear map has for global_cond, in blocks of outputs (kernels/stream_product.h): a robot waits
+  /// for every new observation's row.
+  struct GivenMap {
+    const std::byte* weights = nullptr;
+    int64_t blocks = 0;
+  };
   struct Given {
     std::vector<float> global_cond, row;
     uint64_t used = 0;  // when last; 0: never
@@ -68,6 +75,7 @@ class Conditioning {
   void compute(Half half, float t, int64_t label);
   void compute_node(int index, Half half, float t, int64_t label);
   void compute_linear(int index, Half half, std::vector<float>& y);
+  void compute_given_map(int index, const Part& x, std::vector<float>& y);
   const Parameters& parameters(int index);
   void timestep_features(const nn::TimestepEmbedding& c, float t, float* out) const;
   void gather(Half half, std::vector<float>& row) const;
@@ -75,9 +83,12 @@ class Conditioning {
   Weights& weights_;
   std::vector<int> order_;              // nodes to compute
   std::vector<Parameters> parameters_;  // by node, once it was computed
+  std::vector<GivenMap> given_maps_;    // likewise
+  Pages pages_;                         // of those
+  std::byte* room_ = nullptr;           // of one result of theirs
   std::vector<NodeValue> values_;       // by node
   std::map<int, int64_t> offsets_;      // nodes that the rest uses
-  int64_t width_ = 0, computed_ = 0;
+  int64_t width_ = 0, widest_ = 0, computed_ = 0;
   uint64_t clock_ = 0;
   std::map<std::pair<double, int64_t>, std::vector<float>> rows_;
   std::vector<Given> given_;

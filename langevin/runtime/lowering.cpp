@@ -361,7 +361,7 @@ class Lowering {
     if (chain.side >= 0) s.side = stream_product(chain.side);
     if (chain.residual >= 0) s.residual = buffer(chain.residual);
     s.dst = new_buffer(chain.end);
-    add(std::make_unique<StreamStep>(std::move(s), node(chain.end).shape[0]));
+    add(std::make_unique<StreamStep>(std::move(s)));
   }
 
   void emit_norm(int i) {

@@ -51,9 +51,6 @@ std::string slow_processor() {
   return "this processor has no AVX2: the runtime computes with oneDNN's reference code, many times slower";
 }
 
-ThreadLimit::ThreadLimit(int threads) : before_(max_threads()) { set_threads(threads); }
-ThreadLimit::~ThreadLimit() { set_threads(before_); }
-
 int resolve_threads(int64_t threads) {
   return threads > 0 ? static_cast<int>(threads)
                      : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));

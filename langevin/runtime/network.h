@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "langevin/kernels/threads.h"
 #include "langevin/nn/network.h"
 #include "langevin/runtime/plan.h"
 #include "langevin/runtime/stream_weights.h"
@@ -25,17 +26,7 @@ Type fitting_type(const std::string& precision, const nn::NetworkConfig& network
 /// "" where oneDNN has fast code for this processor, else one line that says what is missing.
 std::string slow_processor();
 
-/// Sets OpenMP's number of threads for as long as it lives, for the calling thread.
-class ThreadLimit {
- public:
-  explicit ThreadLimit(int threads);
-  ~ThreadLimit();
-  ThreadLimit(const ThreadLimit&) = delete;
-  ThreadLimit& operator=(const ThreadLimit&) = delete;
-
- private:
-  int before_;
-};
+using langevin::ThreadLimit;
 /// `threads`, or one a core that this process may use where it is 0.
 int resolve_threads(int64_t threads);
 

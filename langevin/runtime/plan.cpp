@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <optional>
 
 #include "langevin/kernels/threads.h"
 #include "langevin/runtime/lowering.h"
@@ -11,6 +12,7 @@ namespace langevin::runtime {
 namespace {
 
 constexpr int64_t kCachedBytes = 1 << 20;  // of one activation, a core: with its neighbours it stays in L2
+constexpr int64_t kColumns = 1024;  // positions of all samples that streamed weights are used for at once
 
 }  // namespace
 
@@ -45,6 +47,7 @@ Plan::Plan(const Graph& graph, Type type, const PlanShares& shared)
 
 // Stages of large pictures run a few samples at a time, so that what one step leaves is in the cache when the
 // next one wants it. Small ones run the whole batch: there the weights are what is read, and they are shared.
+// So are streamed ones, by as many samples as leave a thread's results in its cache.
 void Plan::choose_chunks(const Graph& graph) {
   std::map<int64_t, int64_t> widest;  // channels by positions
   for (const Node& n : graph.nodes) {
@@ -52,11 +55,12 @@ void Plan::choose_chunks(const Graph& graph) {
     int64_t& c = widest[element_count(n.shape) / n.shape[0] / n.shape[1]];
     c = std::max(c, n.shape[1]);
   }
+  const int64_t longest = widest.empty() ? 1 : std::max<int64_t>(1, widest.rbegin()->first);
   for (size_t i = 0; i < steps_.size(); ++i) {
     const int64_t bytes = steps_[i]->positions * widest[steps_[i]->positions] * size_of(type_);
     int64_t chunk = std::clamp<int64_t>(kCachedBytes * threads_ / std::max<int64_t>(1, bytes), 1, batch_);
+    if (streams_ != nullptr) chunk = std::clamp<int64_t>(kColumns / longest, 1, batch_);
     while (batch_ % chunk != 0) --chunk;
-    if (streams_ != nullptr) chunk = batch_;
     steps_[i]->chunk = chunk;
     const int step = static_cast<int>(i);
     if (segments_.empty() || segments_.back().chunk != chunk) segments_.push_back({step, step, chunk});
@@ -84,6 +88,9 @@ int64_t Plan::write_rows(const Inputs& in) {
   const auto given = [&](size_t i) {
     return in.global_cond == nullptr ? nullptr : in.global_cond + static_cast<int64_t>(i) * wide;
   };
+  // A team's processors are not for OpenMP's threads too, which would spin there for a while.
+  std::optional<ThreadLimit> alone;
+  if (streams_ != nullptr) alone.emplace(1);
   bool one_row = true;
   for (size_t i = 1; i < in.t.size() && one_row; ++i) {
     one_row = in.t[i] == in.t[0] && label(i) == label(0) &&
@@ -107,15 +114,17 @@ void Plan::find_regions() {
   }
 }
 
-void Plan::run_streamed(const Call& call) {
-  for (const Region& region : regions_) {
-    const auto first = steps_.begin() + region.begin;
-    if (region.units.empty()) {
-      (*first)->run(call, stream_);
-      continue;
+void Plan::run_streamed(Call call) {
+  for (call.first = 0; call.first < batch_; call.first += segments_.front().chunk) {
+    for (const Region& region : regions_) {
+      const auto first = steps_.begin() + region.begin;
+      if (region.units.empty()) {
+        (*first)->run(call, stream_);
+        continue;
+      }
+      const auto work = [&](const Team::Task& task) { first[task.stage]->run_unit(call, task); };
+      streams_->team.run(region.units, work);
     }
-    const auto work = [&](const Team::Task& task) { first[task.stage]->run_unit(call, task); };
-    streams_->team.run(region.units, work);
   }
 }
 

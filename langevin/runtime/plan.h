@@ -53,7 +53,7 @@ class Plan {
   void choose_chunks(const Graph& graph);
   void share_memory();
   void find_regions();
-  void run_streamed(const Call& call);
+  void run_streamed(Call call);
   int64_t write_rows(const Inputs& inputs);  // and their distance, 0 for a single one
   Type type_;                                // of values
   Conditioning& conditioning_;

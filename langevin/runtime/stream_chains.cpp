@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "langevin/kernels/processor.h"
+
 namespace langevin::runtime {
 namespace {
 
@@ -94,6 +96,8 @@ int64_t uses_of_a_weight(const Graph& graph) {
 
 }  // namespace
 
+// Streaming is measured to be faster at every batch (docs/performance.md) where bf16 is a way to store
+// numbers alone; where matrices of it multiply faster than fp32, large batches are for oneDNN.
 bool suits_streaming(const Graph& graph, Type asked) {
   const std::vector<bool> trunk = graph.from_image();
   bool sequences = false;
@@ -103,8 +107,9 @@ bool suits_streaming(const Graph& graph, Type asked) {
     if (op == Op::conv2d || op == Op::attention) return false;
     sequences = sequences || op == Op::conv1d;
   }
-  constexpr int64_t kFewUses = 32;
-  return sequences && (asked == Type::int8 || uses_of_a_weight(graph) <= kFewUses);
+  constexpr int64_t kFewUses = 64;
+  const bool matrices = asked == Type::bf16 && has_fast_bf16();
+  return sequences && (!matrices || uses_of_a_weight(graph) <= kFewUses);
 }
 
 StreamChains stream_chains(const Graph& graph) { return Search(graph).run(); }

@@ -30,8 +30,7 @@ struct StreamChains {
   bool covers(int node) const { return inside.count(node) != 0 || by_end.count(node) != 0; }
 };
 
-/// Whether calls of this size are faster, or can only be made, with streamed weights: networks of sequences
-/// whose batch and length are small.
+/// Whether calls of this size are faster with streamed weights: those of networks of sequences are.
 bool suits_streaming(const Graph& graph, Type asked);
 
 StreamChains stream_chains(const Graph& graph);

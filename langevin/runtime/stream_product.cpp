@@ -40,6 +40,8 @@ StreamType stream_type(Type asked, int64_t weights) {
 
 }  // namespace
 
+std::vector<float> copied(std::span<const float> values) { return {values.begin(), values.end()}; }
+
 int64_t StreamProductSpec::in() const {
   int64_t sum = 0;
   for (const StreamSource& s : sources) sum += s.channels;
@@ -101,7 +103,7 @@ void StreamProduct::declare(StreamWeights& stream, Weights& weights,
                             const std::vector<StreamOutputs>& outputs) {
   const StreamProductSpec& s = spec_;
   const int64_t in = s.in();
-  bias_ = s.bias ? weights.floats(s.name + ".bias", s.out).data() : nullptr;
+  if (s.bias) bias_ = copied(weights.floats(s.name + ".bias", s.out));
   Packing packing;
   packing.type = type_;
   packing.from = weights.floats(s.name + ".weight", in * s.out * s.kernel).data();
@@ -170,8 +172,8 @@ void StreamProduct::run(int unit, const StreamOutputs& o, std::byte* own, float*
   const int64_t columns = samples_ * spec_.out_length;
   for (int64_t c = 0; c < columns; ++c) {
     float* column = y + c * stride;
-    if (bias_ != nullptr) {
-      std::copy_n(bias_ + o.begin, o.count(), column);
+    if (!bias_.empty()) {
+      std::copy_n(bias_.begin() + o.begin, o.count(), column);
     } else {
       std::fill_n(column, o.count(), 0.0F);
     }

@@ -37,6 +37,9 @@ struct StreamOutputs {
 /// Cuts `out` outputs into units for `threads` threads; `groups` of them stay whole (0: none).
 std::vector<StreamOutputs> cut_outputs(int64_t out, int64_t groups, int threads);
 
+/// Values of the model's file in memory of one's own: the file's pages may be dropped while a robot waits.
+std::vector<float> copied(std::span<const float> values);
+
 class StreamProduct {
  public:
   StreamProduct(StreamProductSpec spec, Type asked, int64_t samples);
@@ -68,7 +71,7 @@ class StreamProduct {
   std::vector<StreamTap> taps_;       // likewise, as the kernel takes them
   std::vector<const float*> inputs_;  // by source
   std::vector<const std::byte*> units_;
-  const float* bias_ = nullptr;
+  std::vector<float> bias_;
 };
 
 }  // namespace langevin::runtime

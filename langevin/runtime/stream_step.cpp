@@ -9,7 +9,7 @@ int64_t rounded_up(int64_t bytes) { return (bytes + 63) / 64 * 64; }
 
 }  // namespace
 
-StreamStep::StreamStep(StreamSpec spec, int64_t samples) : spec_(std::move(spec)), samples_(samples) {
+StreamStep::StreamStep(StreamSpec spec) : spec_(std::move(spec)) {
   name = "stream " + spec_.product.name;
   positions = std::max(spec_.product.length, spec_.product.out_length);
   for (const StreamSource& s : spec_.product.sources) reads.push_back(s.buffer);
@@ -30,20 +30,20 @@ void StreamStep::prepare(Workshop& workshop) {
   StreamContext& streams = *workshop.streams;
   outputs_ = cut_outputs(p.out, spec_.norm.empty() ? 0 : spec_.group_norm.groups, streams.team.threads());
   for (const StreamOutputs& o : outputs_) width_ = std::max(width_, o.blocks() * kStreamBlock);
-  product_.emplace(p, workshop.asked, samples_);
+  product_.emplace(p, workshop.asked, chunk);
   product_->declare(streams.weights, workshop.weights, outputs_);
   int64_t copies = product_->input_bytes(), results = 1;
   if (spec_.side) {
-    side_.emplace(*spec_.side, workshop.asked, samples_);
+    side_.emplace(*spec_.side, workshop.asked, chunk);
     side_->declare(streams.weights, workshop.weights, outputs_);
     copies += side_->input_bytes();
     results = 2;
   }
   if (!spec_.norm.empty()) {
-    gamma_ = workshop.weights.floats(spec_.norm + ".weight", p.out).data();
-    beta_ = workshop.weights.floats(spec_.norm + ".bias", p.out).data();
+    gamma_ = copied(workshop.weights.floats(spec_.norm + ".weight", p.out));
+    beta_ = copied(workshop.weights.floats(spec_.norm + ".bias", p.out));
   }
-  const int64_t floats = results * samples_ * p.out_length * width_ + 3 * width_;
+  const int64_t floats = results * chunk * p.out_length * width_ + 3 * width_;
   for (int t = 0; t < streams.team.threads(); ++t) {
     scratch_.push_back(workshop.buffers.add_scratch(copies + rounded_up(floats * 4)));
     writes.push_back(scratch_.back());
@@ -76,11 +76,11 @@ void StreamStep::run_unit(const Call& call, const Team::Task& task) {
   }
   StreamFinish f;
   f.y = y;
-  f.samples = samples_;
+  f.samples = chunk;
   f.length = length;
   f.channels = o.count();
   f.stride = width_;
-  f.scratch = y + samples_ * length * width_;
+  f.scratch = y + chunk * length * width_;
   product_->run(task.unit, o, main_input, y, width_);
   if (side_) {
     f.residual = f.scratch + 3 * width_;
@@ -93,8 +93,8 @@ void StreamStep::run_unit(const Call& call, const Team::Task& task) {
   if (!spec_.norm.empty()) {
     f.groups = o.count() / (out / spec_.group_norm.groups);
     f.eps = static_cast<float>(spec_.group_norm.eps);
-    f.gamma = gamma_ + o.begin;
-    f.beta = beta_ + o.begin;
+    f.gamma = gamma_.data() + o.begin;
+    f.beta = beta_.data() + o.begin;
   }
   f.activation = spec_.activation;
   if (spec_.scale_row >= 0) f.scale = call.row(spec_.scale_row) + o.begin;

@@ -26,8 +26,7 @@ struct StreamSpec {
 
 class StreamStep final : public Step {
  public:
-  /// The whole batch of `samples` at a time.
-  StreamStep(StreamSpec spec, int64_t samples);
+  explicit StreamStep(StreamSpec spec);
   int may_overwrite() const override;
   void prepare(Workshop& workshop) override;
   void bind(const Buffers& buffers) override;
@@ -37,13 +36,12 @@ class StreamStep final : public Step {
 
  private:
   StreamSpec spec_;
-  int64_t samples_, width_ = 0;  // width: floats of a column of results
+  int64_t width_ = 0;  // width: floats of a column of results
   Type asked_ = Type::fp32;
   std::vector<StreamOutputs> outputs_;
   std::optional<StreamProduct> product_, side_;
   const StreamWeights* stream_ = nullptr;
-  const float* gamma_ = nullptr;
-  const float* beta_ = nullptr;
+  std::vector<float> gamma_, beta_;
   std::vector<int> scratch_;     // by thread
   std::vector<std::byte*> own_;  // likewise
   const float* residual_ = nullptr;
