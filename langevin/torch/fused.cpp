@@ -6,6 +6,7 @@
 #include "langevin/kernels/cuda/group_norm_silu.h"
 #include "langevin/kernels/cuda/rows.h"
 #include "langevin/torch/cuda_device.h"
+#include "langevin/torch/kept.h"
 
 namespace langevin {
 namespace {
@@ -48,30 +49,46 @@ GroupNormShape shape_of_norm(const at::Tensor& x, const nn::GroupNorm& c) {
 
 // The kernels, on the device where the tensors are.
 
+/// A norm's constants, and the mask of what it drops (a GPU's alone).
+struct NormCall {
+  nn::GroupNorm c;
+  double dropout = 0;
+  NoiseKey key = {};
+};
+
+/// moment: as DropoutPlace has it, or empty.
+cuda::DropoutMask mask_of(double p, const NoiseKey& key, const at::Tensor& moment) {
+  return {p, key, moment.numel() > 0 ? static_cast<const uint32_t*>(moment.data_ptr()) : nullptr};
+}
+
 template <class T>
-void normalise(at::Device device, const GroupNormShape& shape, GroupNormForward<T> a) {
+void normalise(at::Device device, const GroupNormShape& shape, GroupNormForward<T> a,
+               const cuda::DropoutMask& mask) {
   if (!has_cuda_kernels(device)) return group_norm_silu(shape, a);
   const OnDevice on(device);
   const at::Tensor workspace = bytes_on(device, cuda::group_norm_workspace(shape));
   a.workspace = workspace.data_ptr();
-  cuda::group_norm_silu(shape, a, {}, on.stream);
+  cuda::group_norm_silu(shape, a, mask, on.stream);
 }
 
 template <class T>
-void normalise_backward(at::Device device, const GroupNormShape& shape, const GroupNormBackward<T>& a) {
+void normalise_backward(at::Device device, const GroupNormShape& shape, const cuda::GroupNormGradients<T>& a,
+                        const cuda::DropoutMask& mask) {
   if (!has_cuda_kernels(device)) return group_norm_silu_backward(shape, a);
   const OnDevice on(device);
   const at::Tensor workspace = bytes_on(device, cuda::group_norm_workspace(shape));
-  cuda::group_norm_silu_backward(shape, a, {}, workspace.data_ptr(), on.stream);
+  cuda::group_norm_silu_backward(shape, a, mask, workspace.data_ptr(), on.stream);
 }
 
 struct Normalised {
   at::Tensor y, mean, rstd;
 };
 
-/// x channels-last, modulation (N,2C) fp32 contiguous or empty.
+/// x channels-last; modulation (N,2C) and added (N,C) fp32 contiguous or empty.
 Normalised forward(const at::Tensor& x, const at::Tensor& gamma, const at::Tensor& beta,
-                   const at::Tensor& modulation, const nn::GroupNorm& c) {
+                   const at::Tensor& modulation, const at::Tensor& added, const at::Tensor& moment,
+                   const NormCall& call) {
+  const nn::GroupNorm& c = call.c;
   const auto floats = x.options().dtype(at::kFloat).memory_format({});
   Normalised out{at::empty_like(x), at::empty({x.size(0), c.groups}, floats),
                  at::empty({x.size(0), c.groups}, floats)};
@@ -86,38 +103,51 @@ Normalised forward(const at::Tensor& x, const at::Tensor& gamma, const at::Tenso
       a.shift = a.scale + x.size(1);
       a.modulation_stride = 2 * x.size(1);
     }
+    if (added.numel() > 0) {
+      a.added = data<float>(added);
+      a.added_stride = x.size(1);
+    }
     a.y = data<T>(out.y);
     a.mean = data<float>(out.mean);
     a.rstd = data<float>(out.rstd);
-    normalise(x.device(), shape_of_norm(x, c), a);
+    normalise(x.device(), shape_of_norm(x, c), a, mask_of(call.dropout, call.key, moment));
   });
   return out;
 }
 
+/// bias (C) and row (N,C) as one fp32 (N,C), empty where there is neither.
+at::Tensor rows_added(const at::Tensor& x, const at::Tensor& bias, const at::Tensor& row) {
+  const auto floats = x.options().dtype(at::kFloat).memory_format({});
+  if (bias.numel() == 0 && row.numel() == 0) return at::empty({0}, floats);
+  if (row.numel() == 0) return bias.to(at::kFloat).expand({x.size(0), x.size(1)}).contiguous();
+  return bias.numel() == 0 ? row.to(at::kFloat).contiguous() : bias.to(at::kFloat) + row;
+}
+
 struct FusedGroupNorm : torch::autograd::Function<FusedGroupNorm> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& gamma,
-                            const at::Tensor& beta, const at::Tensor& modulation, int64_t groups, double eps,
-                            bool silu) {
-    const nn::GroupNorm c{groups, eps, silu};
-    const Normalised out = langevin::forward(x, gamma, beta, modulation, c);
-    context->save_for_backward({x, gamma, beta, modulation, out.mean, out.rstd});
-    context->saved_data["groups"] = groups;
-    context->saved_data["eps"] = eps;
-    context->saved_data["silu"] = silu;
+                            const at::Tensor& beta, const at::Tensor& modulation, const at::Tensor& bias,
+                            const at::Tensor& row, const at::Tensor& moment, const NormCall& call) {
+    const at::Tensor added = rows_added(x, bias, row);
+    const Normalised out = langevin::forward(x, gamma, beta, modulation, added, moment, call);
+    context->save_for_backward({x, gamma, beta, modulation, out.mean, out.rstd, added, moment});
+    keep(*context, "call", call);
+    context->saved_data["bias"] = bias.numel() > 0;
+    context->saved_data["row"] = row.numel() > 0;
     return out.y;
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const variable_list saved = context->get_saved_variables();
     const at::Tensor &x = saved[0], &gamma = saved[1], &beta = saved[2], &modulation = saved[3];
-    const nn::GroupNorm c{context->saved_data["groups"].toInt(), context->saved_data["eps"].toDouble(),
-                          context->saved_data["silu"].toBool()};
+    const at::Tensor& added = saved[6];
+    const auto call = take_kept<NormCall>(*context, "call");
     const at::Tensor dy = channels_last(gradients[0]);
     const at::Tensor dx = at::empty_like(x), dgamma = at::empty_like(gamma), dbeta = at::empty_like(beta);
     const at::Tensor dmodulation = modulation.numel() > 0 ? at::empty_like(modulation) : at::Tensor();
+    const at::Tensor dadded = at::empty_like(added);
     with_element_type(x, [&](auto element) {
       using T = decltype(element);
-      GroupNormBackward<T> a;
+      cuda::GroupNormGradients<T> a;
       a.x = data<T>(x);
       a.gamma = data<float>(gamma);
       a.beta = data<float>(beta);
@@ -134,9 +164,17 @@ struct FusedGroupNorm : torch::autograd::Function<FusedGroupNorm> {
         a.dscale = data<float>(dmodulation);
         a.dshift = a.dscale + x.size(1);
       }
-      normalise_backward(x.device(), shape_of_norm(x, c), a);
+      if (added.numel() > 0) {
+        a.added = data<float>(added);
+        a.added_stride = x.size(1);
+        a.dadded = data<float>(dadded);
+      }
+      normalise_backward(x.device(), shape_of_norm(x, call.c), a, mask_of(call.dropout, call.key, saved[7]));
     });
-    return {dx, dgamma, dbeta, dmodulation, at::Tensor(), at::Tensor(), at::Tensor()};
+    at::Tensor dbias, drow;
+    if (context->saved_data["bias"].toBool()) dbias = dadded.sum(0).to(x.scalar_type());
+    if (context->saved_data["row"].toBool()) drow = dadded.to(x.scalar_type());
+    return {dx, dgamma, dbeta, dmodulation, dbias, drow, at::Tensor(), at::Tensor()};
   }
 };
 
@@ -160,8 +198,7 @@ at::Tensor dropped(const at::Tensor& x, double p, const NoiseKey& key, const at:
     if (!has_cuda_kernels(x.device()))
       return apply_dropout(data<T>(input), data<T>(out), n, elements, p, key);
     const OnDevice on(x.device());
-    const auto* place = moment.numel() > 0 ? static_cast<const uint32_t*>(moment.data_ptr()) : nullptr;
-    cuda::apply_dropout(data<T>(input), data<T>(out), n, elements, {p, key, place}, on.stream);
+    cuda::apply_dropout(data<T>(input), data<T>(out), n, elements, mask_of(p, key, moment), on.stream);
   });
   return out;
 }
@@ -189,13 +226,16 @@ struct KeyedDropout : torch::autograd::Function<KeyedDropout> {
   }
 };
 
-/// x channels-last, row (C) or (N,C) contiguous, both of one type on a GPU with our kernels.
+/// x + row + z; x and z channels-last, row (C) or (N,C) contiguous, all of one type on a GPU with our
+/// kernels; z may be empty.
 struct AddRow : torch::autograd::Function<AddRow> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& row) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& row,
+                            const at::Tensor& z) {
     context->saved_data["shared"] = row.dim() == 1;
-    return apply_to(x, row);
+    context->saved_data["residual"] = z.numel() > 0;
+    return apply_to(x, row, z);
   }
-  static at::Tensor apply_to(const at::Tensor& x, const at::Tensor& row) {
+  static at::Tensor apply_to(const at::Tensor& x, const at::Tensor& row, const at::Tensor& z) {
     const at::Tensor y = at::empty_like(x);
     with_element_type(x, [&](auto element) {
       using T = decltype(element);
@@ -203,6 +243,7 @@ struct AddRow : torch::autograd::Function<AddRow> {
       cuda::Add<T> call;
       call.x = data<T>(x);
       call.row = data<T>(row);
+      call.z = z.numel() > 0 ? data<T>(z) : nullptr;
       call.y = data<T>(y);
       call.n = x.size(0);
       call.hw = x.size(2) * x.size(3);
@@ -225,21 +266,50 @@ struct AddRow : torch::autograd::Function<AddRow> {
       cuda::ChannelSums<T> call{data<T>(dy), data<T>(drow), data<float>(workspace), n, hw, c};
       cuda::channel_sums(call, on.stream);
     });
-    return {dy, drow};
+    return {dy, drow, context->saved_data["residual"].toBool() ? dy : at::Tensor()};
   }
 };
+
+at::Tensor apply_norm(const at::Tensor& x, const at::Tensor& gamma, const at::Tensor& beta,
+                      const at::Tensor& scale_shift, const NormCall& call, const NormCompanions& with) {
+  const at::Tensor input = channels_last(x);
+  // A differentiable function takes no undefined tensor: none is an empty one.
+  const at::Tensor none = at::empty({0}, gamma.options());
+  const auto given = [&](const at::Tensor& t) { return t.defined() ? t : none; };
+  const at::Tensor modulation = scale_shift.defined() ? scale_shift.to(at::kFloat).contiguous() : none;
+  const at::Tensor bias = given(with.bias), row = given(with.row), moment = given(with.place.moment);
+  if (!at::GradMode::is_enabled())
+    return forward(input, gamma, beta, modulation, rows_added(input, bias, row), moment, call).y;
+  return FusedGroupNorm::apply(input, gamma, beta, modulation, bias, row, moment, call);
+}
+
+/// Whether AddRow takes them.
+bool suits_rows(const at::Tensor& x, const at::Tensor& row) {
+  return has_cuda_kernels(x.device()) && x.scalar_type() == row.scalar_type() && x.dim() == 4 &&
+         x.scalar_type() != at::kDouble;
+}
+
+at::Tensor add_on_gpu(const at::Tensor& x, const at::Tensor& row, const at::Tensor& z) {
+  const at::Tensor input = channels_last(x), values = row.contiguous();
+  return at::GradMode::is_enabled() ? AddRow::apply(input, values, z) : AddRow::apply_to(input, values, z);
+}
 
 }  // namespace
 
 at::Tensor fused_group_norm(const at::Tensor& x, const at::Tensor& gamma, const at::Tensor& beta,
-                            const at::Tensor& scale_shift, const nn::GroupNorm& c) {
-  if (!suits_kernels(x)) return aten_group_norm(x, gamma, beta, scale_shift, c);
-  const at::Tensor input = channels_last(x);
-  // A differentiable function takes no undefined tensor: none is an empty one.
-  const at::Tensor modulation =
-      scale_shift.defined() ? scale_shift.to(at::kFloat).contiguous() : at::empty({0}, gamma.options());
-  if (!at::GradMode::is_enabled()) return forward(input, gamma, beta, modulation, c).y;
-  return FusedGroupNorm::apply(input, gamma, beta, modulation, c.groups, c.eps, c.silu);
+                            const at::Tensor& scale_shift, const nn::GroupNorm& c,
+                            const NormCompanions& with) {
+  if (!has_cuda_kernels(x.device()) || x.scalar_type() == at::kDouble) {
+    at::Tensor h = with.bias.defined() ? add_row(x, with.bias) : x;
+    if (with.row.defined()) h = add_row(h, with.row);
+    const NormCompanions alone;
+    h = suits_kernels(h) ? apply_norm(h, gamma, beta, scale_shift, {c}, alone)
+                         : aten_group_norm(h, gamma, beta, scale_shift, c);
+    return with.dropout > 0 ? keyed_dropout(h, with.dropout, with.place) : h;
+  }
+  const DropoutPlace& p = with.place;
+  return apply_norm(x, gamma, beta, scale_shift,
+                    {c, with.dropout, dropout_key(p.seed, p.layer, p.first_sample, p.step)}, with);
 }
 
 at::Tensor keyed_dropout(const at::Tensor& x, double p, const DropoutPlace& place) {
@@ -255,13 +325,15 @@ at::Tensor keyed_dropout(const at::Tensor& x, double p, const DropoutPlace& plac
 }
 
 at::Tensor add_row(const at::Tensor& x, const at::Tensor& row) {
-  if (!has_cuda_kernels(x.device()) || x.scalar_type() != row.scalar_type() || x.dim() != 4 ||
-      x.scalar_type() == at::kDouble) {
-    const at::Tensor rows = row.dim() == 1 ? row.unsqueeze(0) : row;
-    return x + (x.dim() == 3 ? rows.unsqueeze(2) : rows.unsqueeze(2).unsqueeze(3));
-  }
-  const at::Tensor input = channels_last(x), values = row.contiguous();
-  return at::GradMode::is_enabled() ? AddRow::apply(input, values) : AddRow::apply_to(input, values);
+  if (suits_rows(x, row)) return add_on_gpu(x, row, at::empty({0}, row.options()));
+  const at::Tensor rows = row.dim() == 1 ? row.unsqueeze(0) : row;
+  return x + (x.dim() == 3 ? rows.unsqueeze(2) : rows.unsqueeze(2).unsqueeze(3));
+}
+
+at::Tensor add_row(const at::Tensor& x, const at::Tensor& row, const at::Tensor& z) {
+  if (suits_rows(x, row) && z.scalar_type() == x.scalar_type() && z.sizes() == x.sizes())
+    return add_on_gpu(x, row, channels_last(z));
+  return add_row(x, row) + z;
 }
 
 at::Tensor timestep_features(const at::Tensor& t, const nn::TimestepEmbedding& c, at::ScalarType type) {

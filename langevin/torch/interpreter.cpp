@@ -1,5 +1,7 @@
 #include "langevin/torch/interpreter.h"
 
+#include <deque>
+
 #include "langevin/torch/convolution.h"
 #include "langevin/torch/cuda_device.h"
 #include "langevin/torch/fused.h"
@@ -16,20 +18,13 @@ at::Tensor per_channel(const at::Tensor& values, const at::Tensor& x) {
   return x.dim() == 3 ? values.unsqueeze(2) : values.unsqueeze(2).unsqueeze(3);
 }
 
-/// The bias apart, where a kernel of ours adds it (and its gradient) faster.
 at::Tensor aten_convolution(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
                             const ConvGeometry& g) {
-  const bool apart = has_cuda_kernels(x.device());
-  const auto within = apart ? at::Tensor() : bias;
-  at::Tensor y;
-  if (g.before == g.after) {
-    y = at::conv2d(x, weight, within, at::IntArrayRef(g.stride), at::IntArrayRef(g.before));
-  } else {
-    const at::Tensor padded = at::constant_pad_nd(x, {g.before[1], g.after[1], g.before[0], g.after[0]});
-    y = at::conv2d(padded.contiguous(at::MemoryFormat::ChannelsLast), weight, within,
-                   at::IntArrayRef(g.stride));
-  }
-  return apart ? add_row(y, bias) : y;
+  if (g.before == g.after)
+    return at::conv2d(x, weight, bias, at::IntArrayRef(g.stride), at::IntArrayRef(g.before));
+  const at::Tensor padded = at::constant_pad_nd(x, {g.before[1], g.after[1], g.before[0], g.after[0]});
+  return at::conv2d(padded.contiguous(at::MemoryFormat::ChannelsLast), weight, bias,
+                    at::IntArrayRef(g.stride));
 }
 
 }  // namespace
@@ -39,166 +34,193 @@ at::ScalarType TorchInterpreter::compute_type() const {
   return store_.packed() && store_.precision() == Precision::bf16 ? at::kBFloat16 : at::kFloat;
 }
 
-at::Tensor TorchInterpreter::cast(const Value& x) const { return x.to(compute_type()); }
+at::Tensor TorchInterpreter::cast(const at::Tensor& x) const { return x.to(compute_type()); }
 
 const at::Tensor& TorchInterpreter::parameter(std::string_view name, const char* part, const Shape& shape,
                                               nn::Init init, bool keep_fp32) {
   return store_.get(path_.join(name) + part, shape, init, keep_fp32);
 }
 
-at::Tensor TorchInterpreter::conv2d(const Value& x, std::string_view name, const nn::Conv2d& c) {
-  const int64_t in = x.size(1);
+TorchValue TorchInterpreter::conv2d(const Value& x, std::string_view name, const nn::Conv2d& c) {
+  const int64_t in = x->size(1);
   // Each may create a parameter and so move the store's list: take handles, not references.
   const at::Tensor weight = parameter(name, ".weight", {c.out, in, c.kernel, c.kernel}, c.init);
   const at::Tensor bias = parameter(name, ".bias", {c.out}, nn::init_zeros);
-  nn::conv_extent(x.size(2), c, path_.join(name));
-  nn::conv_extent(x.size(3), c, path_.join(name));
+  nn::conv_extent(x->size(2), c, path_.join(name));
+  nn::conv_extent(x->size(3), c, path_.join(name));
   const at::Tensor input = cast(x).contiguous(at::MemoryFormat::ChannelsLast);
   if (c.kernel == 1 && c.stride == 1 && c.pad_before == 0 && c.pad_after == 0) {  // a product of matrices
     return linear_product(input.permute({0, 2, 3, 1}), weight.view({c.out, in}), bias).permute({0, 3, 1, 2});
   }
   const ConvGeometry geometry{{c.stride, c.stride}, {c.pad_before, c.pad_before}, {c.pad_after, c.pad_after}};
+  // With our kernels on a GPU the bias waits for what follows.
+  if (has_cuda_kernels(input.device()))
+    return TorchValue::Sum{aten_convolution(input, weight, at::Tensor(), geometry), bias};
   if (suits_convolution(input, weight)) return convolution(input, weight, bias, geometry, again(x));
   return aten_convolution(input, weight, bias, geometry);
 }
 
-at::Tensor TorchInterpreter::conv1d(const Value& x, std::string_view name, const nn::Conv1d& c) {
-  const at::Tensor weight = parameter(name, ".weight", {c.out, x.size(1), c.kernel}, c.init);
+TorchValue TorchInterpreter::conv1d(const Value& x, std::string_view name, const nn::Conv1d& c) {
+  const at::Tensor weight = parameter(name, ".weight", {c.out, x->size(1), c.kernel}, c.init);
   const at::Tensor bias = parameter(name, ".bias", {c.out}, nn::init_zeros);
-  nn::conv_extent(x.size(2), c, path_.join(name));
+  nn::conv_extent(x->size(2), c, path_.join(name));
   // An image of height 1, which stays channels-last from layer to layer.
   const at::Tensor input = as_image(cast(x)), kernel = weight.unsqueeze(2);
   const ConvGeometry geometry{{1, c.stride}, {0, c.pad_before}, {0, c.pad_after}};
+  if (has_cuda_kernels(input.device()))
+    return add_row(aten_convolution(input, kernel, at::Tensor(), geometry), bias).squeeze(2);
   if (suits_convolution(input, kernel)) return convolution(input, kernel, bias, geometry).squeeze(2);
   return aten_convolution(input, kernel, bias, geometry).squeeze(2);
 }
 
-at::Tensor TorchInterpreter::conv_transpose1d(const Value& x, std::string_view name,
+TorchValue TorchInterpreter::conv_transpose1d(const Value& x, std::string_view name,
                                               const nn::ConvTranspose1d& c) {
-  const at::Tensor weight = parameter(name, ".weight", {x.size(1), c.out, c.kernel}, c.init);
+  const at::Tensor weight = parameter(name, ".weight", {x->size(1), c.out, c.kernel}, c.init);
   const at::Tensor bias = parameter(name, ".bias", {c.out}, nn::init_zeros);
   // In fp32, since libtorch 1.13 has no bf16 here on processors without AVX-512; it is a small share of the
   // work.
-  return at::conv_transpose1d(x.to(at::kFloat).contiguous(), weight.to(at::kFloat), bias.to(at::kFloat),
+  return at::conv_transpose1d(x->to(at::kFloat).contiguous(), weight.to(at::kFloat), bias.to(at::kFloat),
                               c.stride, c.padding)
       .to(compute_type());
 }
 
-at::Tensor TorchInterpreter::linear(const Value& x, std::string_view name, const nn::Linear& c) {
-  const at::Tensor weight = parameter(name, ".weight", {c.out, x.size(-1)}, c.init);
+TorchValue TorchInterpreter::linear(const Value& x, std::string_view name, const nn::Linear& c) {
+  const at::Tensor weight = parameter(name, ".weight", {c.out, x->size(-1)}, c.init);
   const at::Tensor bias = c.bias ? parameter(name, ".bias", {c.out}, nn::init_zeros) : at::Tensor();
   return linear_product(cast(x), weight, bias);
 }
 
-at::Tensor TorchInterpreter::group_norm(const Value& x, std::string_view name, const nn::GroupNorm& c) {
+TorchValue TorchInterpreter::group_norm(const Value& x, std::string_view name, const nn::GroupNorm& c) {
   return group_norm_modulated(x, at::Tensor(), name, c);
 }
 
-at::Tensor TorchInterpreter::group_norm_modulated(const Value& x, const Value& scale_shift,
+TorchValue TorchInterpreter::group_norm_modulated(const Value& x, const Value& scale_shift,
                                                   std::string_view name, const nn::GroupNorm& c) {
-  const int64_t channels = x.size(1);
+  const int64_t channels = x.trunk().size(1);
   check(c.groups > 0 && channels % c.groups == 0, path_.join(name), "{} groups do not divide {} channels",
         c.groups, channels);
   const at::Tensor gamma = parameter(name, ".weight", {channels}, nn::init_ones, true);
   const at::Tensor beta = parameter(name, ".bias", {channels}, nn::init_zeros, true);
-  if (x.dim() == 3) return fused_group_norm(as_image(x), gamma, beta, scale_shift, c).squeeze(2);
-  const at::Tensor input = x.contiguous(at::MemoryFormat::ChannelsLast);
-  return remember(fused_group_norm(input, gamma, beta, scale_shift, c),
-                  [=] { return fused_group_norm(input, gamma, beta, scale_shift, c); });
+  if (x.trunk().dim() == 3) return fused_group_norm(as_image(x), gamma, beta, scale_shift, c).squeeze(2);
+  if (has_cuda_kernels(x.trunk().device())) {
+    // What a timestep was added to is read here alone; what is a bias away from a convolution often is also a
+    // skip.
+    if (const auto* sum = x.sum(); sum != nullptr && sum->row.defined())
+      return TorchValue::Norm{sum->x, gamma, beta, scale_shift, c, {.bias = sum->bias, .row = sum->row}};
+    return TorchValue::Norm{x, gamma, beta, scale_shift, c, {}};
+  }
+  const at::Tensor input = x->contiguous(at::MemoryFormat::ChannelsLast), modulation = scale_shift;
+  return remember(fused_group_norm(input, gamma, beta, modulation, c),
+                  [=] { return fused_group_norm(input, gamma, beta, modulation, c); });
 }
 
-at::Tensor TorchInterpreter::remember(const Value& value, const Again& again) {
+at::Tensor TorchInterpreter::remember(const at::Tensor& value, const Again& again) {
   if (at::GradMode::is_enabled()) last_ = {value, again};
   return value;
 }
 
-Again TorchInterpreter::again(const Value& x) {
+Again TorchInterpreter::again(const at::Tensor& x) {
   const Remembered last = std::exchange(last_, {});
   return last.value.defined() && last.value.is_same(x) ? last.again : Again();
 }
 
-at::Tensor TorchInterpreter::embedding(const Value& ids, std::string_view name, int64_t count, int64_t dim) {
+TorchValue TorchInterpreter::embedding(const Value& ids, std::string_view name, int64_t count, int64_t dim) {
   const at::Tensor weight = parameter(name, ".weight", {count, dim}, {nn::Init::Kind::normal, 1.0}, true);
   return cast(at::embedding(weight, ids));
 }
 
-at::Tensor TorchInterpreter::timestep_embedding(const Value& t, const nn::TimestepEmbedding& c) {
-  const at::Tensor features = timestep_features(t.reshape({-1}), c, compute_type());
-  return t.dim() > 1 ? features.reshape({t.size(0), t.size(1) * c.dim}) : features;
+TorchValue TorchInterpreter::timestep_embedding(const Value& t, const nn::TimestepEmbedding& c) {
+  const at::Tensor features = timestep_features(t->reshape({-1}), c, compute_type());
+  return t->dim() > 1 ? features.reshape({t->size(0), t->size(1) * c.dim}) : features;
 }
 
-at::Tensor TorchInterpreter::silu(const Value& x) { return at::silu(x); }
+TorchValue TorchInterpreter::silu(const Value& x) { return at::silu(x); }
 
-at::Tensor TorchInterpreter::mish(const Value& x) {
-  return at::mish(x.to(at::kFloat)).to(x.scalar_type());  // libtorch 1.13 has none in bf16 on the CPU
+TorchValue TorchInterpreter::mish(const Value& x) {
+  return at::mish(x->to(at::kFloat)).to(x->scalar_type());  // libtorch 1.13 has none in bf16 on the CPU
 }
 
 DropoutPlace TorchInterpreter::place_of(uint32_t layer) const {
   return {context_.seed, layer, static_cast<uint32_t>(context_.first_sample), context_.step, context_.moment};
 }
 
-at::Tensor TorchInterpreter::dropout(const Value& x, double p) {
+TorchValue TorchInterpreter::dropout(const Value& x, double p) {
   const uint32_t layer = dropout_layer_++;
   if (!context_.training || p <= 0) return x;
-  const auto drop = [p, place = place_of(layer)](const Value& v) { return keyed_dropout(v, p, place); };
-  const Value y = drop(x);
+  if (const auto* norm = x.norm(); norm != nullptr && norm->with.dropout == 0) {
+    TorchValue::Norm with = *norm;
+    with.with.dropout = p;
+    with.with.place = place_of(layer);
+    return with;
+  }
+  const auto drop = [p, place = place_of(layer)](const at::Tensor& v) { return keyed_dropout(v, p, place); };
+  const at::Tensor y = drop(x);
   const Again before = again(x);
   return before ? remember(y, [drop, before] { return drop(before()); }) : y;
 }
 
-at::Tensor TorchInterpreter::affine(const Value& x, double a, double b) {
-  const at::Tensor y = x * a;
+TorchValue TorchInterpreter::affine(const Value& x, double a, double b) {
+  const at::Tensor y = *x * a;
   return b == 0 ? y : y + b;
 }
 
-at::Tensor TorchInterpreter::add(const Value& x, const Value& y) { return x + y; }
-
-at::Tensor TorchInterpreter::add_channels(const Value& x, const Value& bias) { return add_row(x, bias); }
-
-at::Tensor TorchInterpreter::film(const Value& x, const Value& scale_bias) {
-  const auto parts = scale_bias.chunk(2, 1);
-  return x * per_channel(parts[0], x) + per_channel(parts[1], x);
+TorchValue TorchInterpreter::add(const Value& x, const Value& y) {
+  if (const auto* sum = y.sum(); sum != nullptr && !sum->row.defined()) return add_row(sum->x, sum->bias, x);
+  if (const auto* sum = x.sum(); sum != nullptr && !sum->row.defined()) return add_row(sum->x, sum->bias, y);
+  return *x + *y;
 }
 
-at::Tensor TorchInterpreter::concat(const Value& x, const Value& y) { return at::cat({x, y}, 1); }
+TorchValue TorchInterpreter::add_channels(const Value& x, const Value& row) {
+  if (const auto* sum = x.sum();
+      sum != nullptr && !sum->row.defined() && row->dim() == 2 && row->scalar_type() == sum->x.scalar_type())
+    return TorchValue::Sum{sum->x, sum->bias, row};
+  return add_row(x, row);
+}
 
-at::Tensor TorchInterpreter::upsample_nearest(const Value& x, int64_t height, int64_t width) {
+TorchValue TorchInterpreter::film(const Value& x, const Value& scale_bias) {
+  const auto parts = scale_bias->chunk(2, 1);
+  return *x * per_channel(parts[0], x) + per_channel(parts[1], x);
+}
+
+TorchValue TorchInterpreter::concat(const Value& x, const Value& y) { return at::cat({*x, *y}, 1); }
+
+TorchValue TorchInterpreter::upsample_nearest(const Value& x, int64_t height, int64_t width) {
   return at::upsample_nearest2d(x, {height, width});
 }
 
-at::Tensor TorchInterpreter::to_tokens(const Value& x) {
-  return x.dim() == 2 ? x.unsqueeze(1) : x.flatten(2).transpose(1, 2);
+TorchValue TorchInterpreter::to_tokens(const Value& x) {
+  return x->dim() == 2 ? x->unsqueeze(1) : x->flatten(2).transpose(1, 2);
 }
 
-at::Tensor TorchInterpreter::from_tokens(const Value& x, int64_t height, int64_t width) {
-  return x.transpose(1, 2).unflatten(2, {height, width});
+TorchValue TorchInterpreter::from_tokens(const Value& x, int64_t height, int64_t width) {
+  return x->transpose(1, 2).unflatten(2, {height, width});
 }
 
-at::Tensor TorchInterpreter::attention(const Value& q, const Value& k, const Value& v, int64_t heads) {
+TorchValue TorchInterpreter::attention(const Value& q, const Value& k, const Value& v, int64_t heads) {
   return attention_product(q, k, v, heads);
 }
 
-at::Tensor TorchInterpreter::layer_norm(const Value& x, std::string_view name, const nn::LayerNorm& c) {
-  const int64_t width = x.size(-1);
+TorchValue TorchInterpreter::layer_norm(const Value& x, std::string_view name, const nn::LayerNorm& c) {
+  const int64_t width = x->size(-1);
   const at::Tensor gamma = parameter(name, ".weight", {width}, nn::init_ones, true);
   const at::Tensor beta = parameter(name, ".bias", {width}, nn::init_zeros, true);
-  return cast(at::layer_norm(x.to(at::kFloat), {width}, gamma, beta, c.eps));
+  return cast(at::layer_norm(x->to(at::kFloat), {width}, gamma, beta, c.eps));
 }
 
-at::Tensor TorchInterpreter::packed_linear(const Value& x, std::string_view name, const nn::PackedLinear& c) {
+TorchValue TorchInterpreter::packed_linear(const Value& x, std::string_view name, const nn::PackedLinear& c) {
   const std::string path = path_.join(name);
-  const at::Tensor weight = store_.get_shared(path + "_weight", {c.total, x.size(-1)}, c.init);
+  const at::Tensor weight = store_.get_shared(path + "_weight", {c.total, x->size(-1)}, c.init);
   const at::Tensor bias = store_.get_shared(path + "_bias", {c.total}, nn::init_zeros);
   return linear_product(cast(x), weight.narrow(0, c.first, c.out), bias.narrow(0, c.first, c.out));
 }
 
-at::Tensor TorchInterpreter::add_positions(const Value& x, std::string_view name, const nn::Positions& c) {
-  check(x.size(1) <= c.count, path_.join(name), "knows {} positions, got {}", c.count, x.size(1));
-  const at::Tensor table = parameter(name, "", {1, c.count, x.size(2)}, c.init);
-  return cast(x) + table.narrow(1, 0, x.size(1));
+TorchValue TorchInterpreter::add_positions(const Value& x, std::string_view name, const nn::Positions& c) {
+  check(x->size(1) <= c.count, path_.join(name), "knows {} positions, got {}", c.count, x->size(1));
+  const at::Tensor table = parameter(name, "", {1, c.count, x->size(2)}, c.init);
+  return cast(x) + table.narrow(1, 0, x->size(1));
 }
 
-at::Tensor TorchInterpreter::masked_attention(const Value& q, const Value& k, const Value& v,
+TorchValue TorchInterpreter::masked_attention(const Value& q, const Value& k, const Value& v,
                                               const nn::MaskedAttention& c) {
   const uint32_t layer = dropout_layer_++;
   if (!context_.training || c.dropout <= 0) return attention_product(q, k, v, c.heads, c.ahead);
@@ -207,22 +229,22 @@ at::Tensor TorchInterpreter::masked_attention(const Value& q, const Value& k, co
   });
 }
 
-at::Tensor TorchInterpreter::gelu(const Value& x) { return at::gelu(x); }
+TorchValue TorchInterpreter::gelu(const Value& x) { return at::gelu(x); }
 
-at::Tensor TorchInterpreter::geglu(const Value& x) {
-  const auto parts = x.chunk(2, -1);
+TorchValue TorchInterpreter::geglu(const Value& x) {
+  const auto parts = x->chunk(2, -1);
   return parts[0] * at::gelu(parts[1]);
 }
 
-at::Tensor TorchInterpreter::relu(const Value& x) { return at::relu(x); }
+TorchValue TorchInterpreter::relu(const Value& x) { return at::relu(x); }
 
-at::Tensor TorchInterpreter::clamp(const Value& x, double lo, double hi) { return at::clamp(x, lo, hi); }
+TorchValue TorchInterpreter::clamp(const Value& x, double lo, double hi) { return at::clamp(x, lo, hi); }
 
-at::Tensor TorchInterpreter::slice(const Value& x, int64_t first, int64_t count) {
-  return x.narrow(1, first, count);
+TorchValue TorchInterpreter::slice(const Value& x, int64_t first, int64_t count) {
+  return x->narrow(1, first, count);
 }
 
-at::Tensor TorchInterpreter::channels_first(const Value& x) { return x.transpose(1, 2); }
+TorchValue TorchInterpreter::channels_first(const Value& x) { return x->transpose(1, 2); }
 
 TorchNetwork::TorchNetwork(nn::NetworkConfig config, Precision precision, at::Device device, uint64_t seed,
                            bool training)
@@ -243,9 +265,13 @@ TorchNetwork::TorchNetwork(nn::NetworkConfig config, Precision precision, at::De
 
 at::Tensor TorchNetwork::run(const at::Tensor& x, const at::Tensor& t, const TorchConditions& cond,
                              const CallContext& context) {
-  const auto given = [](const at::Tensor& value) { return value.defined() ? &value : nullptr; };
-  nn::Inputs<at::Tensor> in{.x = x, .t = t, .class_labels = given(cond.class_labels)};
-  each_condition([&](const at::Tensor*& input, const at::Tensor& value) { input = given(value); }, in, cond);
+  using Value = TorchInterpreter::Value;
+  std::deque<Value> kept;
+  const auto given = [&](const at::Tensor& value) -> const Value* {
+    return value.defined() ? &kept.emplace_back(value) : nullptr;
+  };
+  nn::Inputs<Value> in{.x = *given(x), .t = *given(t), .class_labels = given(cond.class_labels)};
+  each_condition([&](const Value*& input, const at::Tensor& value) { input = given(value); }, in, cond);
   TorchInterpreter interpreter(store_, context);
   return nn::apply(interpreter, config_, in);
 }
@@ -258,13 +284,13 @@ const nn::AutoencoderKLConfig& TorchNetwork::autoencoder() const {
 
 nn::LatentGaussian<at::Tensor> TorchNetwork::encode(const at::Tensor& x, const CallContext& context) {
   TorchInterpreter interpreter(store_, context);
-  const auto z = nn::autoencoder_kl_encode(interpreter, autoencoder(), x);
-  return {z.mean.to(at::kFloat).contiguous(), z.logvar.to(at::kFloat).contiguous()};
+  const auto z = nn::autoencoder_kl_encode(interpreter, autoencoder(), TorchValue(x));
+  return {z.mean->to(at::kFloat).contiguous(), z.logvar->to(at::kFloat).contiguous()};
 }
 
 at::Tensor TorchNetwork::decode(const at::Tensor& z, const CallContext& context) {
   TorchInterpreter interpreter(store_, context);
-  return nn::autoencoder_kl_decode(interpreter, autoencoder(), z).to(at::kFloat).contiguous();
+  return nn::autoencoder_kl_decode(interpreter, autoencoder(), TorchValue(z))->to(at::kFloat).contiguous();
 }
 
 at::Tensor TorchNetwork::operator()(const at::Tensor& x, const at::Tensor& t, const TorchConditions& cond,

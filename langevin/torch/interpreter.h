@@ -7,9 +7,9 @@
 #include <utility>
 
 #include "langevin/nn/network.h"
-#include "langevin/torch/fused.h"
 #include "langevin/torch/parameters.h"
 #include "langevin/torch/recompute.h"
+#include "langevin/torch/value.h"
 
 namespace langevin {
 
@@ -26,12 +26,12 @@ struct CallContext {
 
 class TorchInterpreter {
  public:
-  using Value = at::Tensor;
+  using Value = TorchValue;
   /// On an unpacked store the call creates parameters, on a packed one it applies them.
   TorchInterpreter(ParameterStore& store, const CallContext& context) : store_(store), context_(context) {}
 
   nn::ScopePath::Guard scope(std::string_view name) { return path_.enter(name); }
-  Shape shape(const Value& v) const { return shape_of_tensor(v); }
+  Shape shape(const Value& v) const { return shape_of_tensor(v.trunk()); }
 
   Value conv2d(const Value& x, std::string_view name, const nn::Conv2d& c);
   Value conv1d(const Value& x, std::string_view name, const nn::Conv1d& c);
@@ -70,34 +70,34 @@ class TorchInterpreter {
   Value block(F f, const V&... inputs) {
     if (!context_.recompute || !store_.packed() || !at::GradMode::is_enabled()) return f(*this, inputs...);
     const auto layers = std::make_shared<uint32_t>(0);
-    const TensorFunction function = [start = *this, layers, f](const std::vector<Value>& values) {
+    const TensorFunction function = [start = *this, layers, f](const std::vector<at::Tensor>& values) {
       TorchInterpreter again = start;
       const Value y = apply_to(again, f, values, std::make_index_sequence<sizeof...(V)>());
       *layers = again.dropout_layer_;
-      return y;
+      return y.tensor();
     };
-    const Value y = recomputed(function, {inputs...});
+    const Value y = recomputed(function, {inputs.tensor()...});
     dropout_layer_ = *layers;
     return y;
   }
 
  private:
   template <class F, size_t... I>
-  static Value apply_to(TorchInterpreter& b, const F& f, const std::vector<Value>& values,
+  static Value apply_to(TorchInterpreter& b, const F& f, const std::vector<at::Tensor>& values,
                         std::index_sequence<I...>) {
-    return f(b, values[I]...);
+    return f(b, Value(values[I])...);
   }
   DropoutPlace place_of(uint32_t layer) const;
   at::ScalarType compute_type() const;
-  at::Tensor cast(const Value& x) const;  // to the compute type
+  at::Tensor cast(const at::Tensor& x) const;  // to the compute type
   const at::Tensor& parameter(std::string_view name, const char* part, const Shape& shape, nn::Init init,
                               bool keep_fp32 = false);
   /// A value that is cheap to compute again: what reads it next need not keep it for its gradient.
-  Value remember(const Value& value, const Again& again);
-  Again again(const Value& x);  // empty unless x is what was remembered last
+  at::Tensor remember(const at::Tensor& value, const Again& again);
+  Again again(const at::Tensor& x);  // empty unless x is what was remembered last
 
   struct Remembered {
-    Value value;
+    at::Tensor value;
     Again again;
   };
   ParameterStore& store_;

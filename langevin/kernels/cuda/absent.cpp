@@ -30,11 +30,11 @@ void group_norm_silu(const GroupNormShape&, const GroupNormForward<float>&, cons
 void group_norm_silu(const GroupNormShape&, const GroupNormForward<BF16>&, const DropoutMask&, Stream) {
   absent();
 }
-void group_norm_silu_backward(const GroupNormShape&, const GroupNormBackward<float>&, const DropoutMask&,
+void group_norm_silu_backward(const GroupNormShape&, const GroupNormGradients<float>&, const DropoutMask&,
                               void*, Stream) {
   absent();
 }
-void group_norm_silu_backward(const GroupNormShape&, const GroupNormBackward<BF16>&, const DropoutMask&,
+void group_norm_silu_backward(const GroupNormShape&, const GroupNormGradients<BF16>&, const DropoutMask&,
                               void*, Stream) {
   absent();
 }

@@ -1,7 +1,7 @@
 // With dz the gradient of what the activation is given, xhat the normalised input, and all sums over one
 // sample's positions (and a group's channels where a mean is meant):
 //   dshift = sum dz,  dscale = sum dz h,  dbeta = sum (1 + scale) dz,  dgamma = sum (1 + scale) dz xhat
-//   dx = rstd (dxhat - mean(dxhat) - xhat mean(dxhat xhat)),  dxhat = dz (1 + scale) gamma
+//   dx = rstd (dxhat - mean(dxhat) - xhat mean(dxhat xhat)),  dxhat = dz (1 + scale) gamma,  dadded = sum dx
 #include "langevin/kernels/cuda/group_norm_plan.h"
 #include "langevin/kernels/cuda/group_norm_silu.h"
 
@@ -15,11 +15,12 @@ struct Correction {
 
 /// Where a call keeps what passes from kernel to kernel.
 struct Workspace {
-  float* chunks;            // (n, chunks, 2, c): sums of dz, of dz (x - mean), of each chunk
-  float* samples;           // (n, 2, c): each sample's shares of dbeta, of dgamma
+  float* chunks;   // (n, chunks, 3, c): sums of dz, dz (x - mean), x - mean (for dadded) of each chunk
+  float* samples;  // (n, 2, c): each sample's shares of dbeta, of dgamma
   Correction* corrections;  // (n, groups)
 };
-int64_t floats_of_chunks(const NormPlan& p) { return 2 * p.n * p.chunks * p.c; }
+constexpr int64_t kSums = 3;
+int64_t floats_of_chunks(const NormPlan& p) { return kSums * p.n * p.chunks * p.c; }
 int64_t floats_of_samples(const NormPlan& p) { return 2 * p.n * p.c; }
 Workspace workspace_at(const NormPlan& p, void* memory) {
   auto* chunks = static_cast<float*>(memory);
@@ -30,15 +31,16 @@ int64_t workspace_bytes(const NormPlan& p) {
   return 4 * (floats_of_chunks(p) + floats_of_samples(p) + 2 * p.n * p.groups);
 }
 
-/// Shared memory of a block that settles: each thread's share of two sums, then two rows of its channels.
+/// Shared memory of a block that settles: each thread's shares of the sums, then two values of each of its
+/// channels.
 size_t settle_bytes(const NormPlan& p) {
-  return sizeof(float) * (2 * kThreads + 2 * static_cast<size_t>(p.settled_groups * p.size));
+  return sizeof(float) * (kSums * kThreads + 2 * static_cast<size_t>(p.settled_groups * p.size));
 }
 
 /// What a thread knows of its V channels in one sample.
 template <int V>
 struct Channels {
-  float mean[V];
+  float mean[V];  // less what is added
   Affine affine[V];
 };
 template <int V, class Arrays>
@@ -46,15 +48,15 @@ __device__ inline Channels<V> channels_at(const NormPlan& p, const Arrays& array
   Channels<V> out;
   for (int v = 0; v < V; ++v) {
     const int64_t group = n * p.groups + (channel + v) / p.size;
-    out.mean[v] = arrays.mean[group];
-    out.affine[v] = affine_of(arrays, n, channel + v, arrays.mean[group], arrays.rstd[group]);
+    out.mean[v] = arrays.mean[group] - added_at(arrays, n, channel + v);
+    out.affine[v] = affine_of(arrays, n, channel + v, out.mean[v], arrays.rstd[group]);
   }
   return out;
 }
 
 /// dz of V elements, and x - mean into `centred`.
 template <class T, int V>
-__device__ inline void gradients_at(const NormPlan& p, const GroupNormBackward<T>& arrays, const Mask& mask,
+__device__ inline void gradients_at(const NormPlan& p, const GroupNormGradients<T>& arrays, const Mask& mask,
                                     const Channels<V>& channels, int64_t n, int64_t element, float (&dz)[V],
                                     float (&centred)[V]) {
   const int64_t at = n * p.hw * p.c + element;
@@ -68,7 +70,7 @@ __device__ inline void gradients_at(const NormPlan& p, const GroupNormBackward<T
 }
 
 template <class T, int V>
-__device__ void gather(const NormPlan& p, const GroupNormBackward<T>& arrays, const Mask& mask, int64_t n,
+__device__ void gather(const NormPlan& p, const GroupNormGradients<T>& arrays, const Mask& mask, int64_t n,
                        int chunk, float* sums) {
   float* scratch = shared_memory<float>();
   float* shares = scratch + 2 * kThreads * V;
@@ -76,7 +78,7 @@ __device__ void gather(const NormPlan& p, const GroupNormBackward<T>& arrays, co
   const int lanes = lanes_for(p.tile * V);
   for (int first = 0; first < p.columns; first += p.tile) {
     const Place at = place_in<V>(p, first);
-    float a[V] = {}, b[V] = {};
+    float a[V] = {}, b[V] = {}, all[V] = {};
     if (at.active) {
       const Channels<V> channels = channels_at<V>(p, arrays, n, at.channel);
       for (int64_t position = positions.first + at.row; position < positions.last; position += p.rows) {
@@ -85,6 +87,7 @@ __device__ void gather(const NormPlan& p, const GroupNormBackward<T>& arrays, co
         for (int v = 0; v < V; ++v) {
           a[v] += dz[v];
           b[v] += dz[v] * centred[v];
+          all[v] += centred[v];
         }
       }
     }
@@ -94,13 +97,17 @@ __device__ void gather(const NormPlan& p, const GroupNormBackward<T>& arrays, co
       sums[channel] = s;
       sums[p.c + channel] = s2;
     });
+    if (arrays.dadded == nullptr) continue;
+    put_sums<V>(scratch, at, p.tile * V, all, all);
+    add_up(p, scratch, shares, p.tile * V, first * V, end * V, 1, lanes,
+           [&](int channel, float s, float) { sums[2 * p.c + channel] = s; });
   }
 }
 
 /// One channel's sums over the chunks: its gradients, its shares in the sample's row and in its group's
 /// means.
 template <class T>
-__device__ inline void settle_channel(const NormPlan& p, const GroupNormBackward<T>& arrays,
+__device__ inline void settle_channel(const NormPlan& p, const GroupNormGradients<T>& arrays,
                                       const Workspace& work, int64_t n, int channel, float dz,
                                       float dz_centred, float* means) {
   const float rstd = arrays.rstd[n * p.groups + channel / p.size];
@@ -121,33 +128,39 @@ __device__ inline void settle_channel(const NormPlan& p, const GroupNormBackward
 
 /// Joins the chunks of one sample for the groups first .. first + settled_groups - 1.
 template <class T>
-__device__ void settle(const NormPlan& p, const GroupNormBackward<T>& arrays, const Workspace& work,
+__device__ void settle(const NormPlan& p, const GroupNormGradients<T>& arrays, const Workspace& work,
                        int64_t n, int first) {
   float* shares = shared_memory<float>();
-  float* rows = shares + 2 * kThreads;  // (channel, 2)
+  float* rows = shares + kSums * kThreads;  // (channel, 2)
   const int groups = p.groups - first < p.settled_groups ? p.groups - first : p.settled_groups;
   const int begin = first * p.size, count = groups * p.size;
   const int width = count < kThreads ? count : kThreads, parts = kThreads / width;
   const int thread = static_cast<int>(threadIdx.x), part = thread / width;
-  const float* sums = work.chunks + 2 * n * p.chunks * p.c;
+  const float* sums = work.chunks + kSums * n * p.chunks * p.c;
   for (int base = 0; base < count; base += width) {
     const int own = base + thread % width;
     const bool active = part < parts && own < count;
-    float a = 0, b = 0;
+    float a = 0, b = 0, all = 0;
     for (int chunk = part; active && chunk < p.chunks; chunk += parts) {
-      const float* at = sums + 2 * static_cast<int64_t>(chunk) * p.c + begin + own;
+      const float* at = sums + kSums * static_cast<int64_t>(chunk) * p.c + begin + own;
       a += at[0];
       b += at[p.c];
+      if (arrays.dadded != nullptr) all += at[2 * p.c];
     }
-    shares[2 * thread] = a;
-    shares[2 * thread + 1] = b;
+    float* share = shares + kSums * thread;
+    share[0] = a;
+    share[1] = b;
+    share[2] = all;
     __syncthreads();
     if (active && part == 0) {
       for (int other = 1; other < parts; ++other) {
-        a += shares[2 * (thread + other * width)];
-        b += shares[2 * (thread + other * width) + 1];
+        const float* theirs = share + kSums * other * width;
+        a += theirs[0];
+        b += theirs[1];
+        all += theirs[2];
       }
       settle_channel(p, arrays, work, n, begin + own, a, b, rows + 2 * own);
+      if (arrays.dadded != nullptr) arrays.dadded[n * p.c + begin + own] = all;  // for now
     }
     __syncthreads();
   }
@@ -174,10 +187,16 @@ __device__ void settle(const NormPlan& p, const GroupNormBackward<T>& arrays, co
     }
     __syncthreads();
   }
+  for (int own = thread; arrays.dadded != nullptr && own < count; own += kThreads) {
+    const int64_t at = n * p.groups + (begin + own) / p.size;
+    const Correction correction = work.corrections[at];
+    float* sum = arrays.dadded + n * p.c + begin + own;
+    *sum = arrays.rstd[at] * rows[2 * own] + correction.c * *sum + static_cast<float>(p.hw) * correction.d;
+  }
 }
 
 template <class T, int V>
-__device__ void write(const NormPlan& p, const GroupNormBackward<T>& arrays, const Mask& mask,
+__device__ void write(const NormPlan& p, const GroupNormGradients<T>& arrays, const Mask& mask,
                       const Workspace& work, int64_t n, int chunk) {
   const Chunk positions = chunk_of(p, chunk);
   for (int first = 0; first < p.columns; first += p.tile) {
@@ -197,17 +216,20 @@ __device__ void write(const NormPlan& p, const GroupNormBackward<T>& arrays, con
   }
 }
 
+/// Blocks that a multiprocessor should hold at once: with less than 80 registers a thread.
+constexpr int kResident = 3;
+
 template <class T, int V>
-__global__ void __launch_bounds__(kThreads)
-    gather_kernel(NormPlan p, GroupNormBackward<T> arrays, Mask mask, Workspace work) {
+__global__ void __launch_bounds__(kThreads, kResident)
+    gather_kernel(NormPlan p, GroupNormGradients<T> arrays, Mask mask, Workspace work) {
   const int64_t block = blockIdx.x;
   gather<T, V>(p, arrays, mask, block / p.chunks, static_cast<int>(block % p.chunks),
-               work.chunks + 2 * block * p.c);
+               work.chunks + kSums * block * p.c);
 }
 
 template <class T>
 __global__ void __launch_bounds__(kThreads)
-    settle_kernel(NormPlan p, GroupNormBackward<T> arrays, Workspace work) {
+    settle_kernel(NormPlan p, GroupNormGradients<T> arrays, Workspace work) {
   const int64_t block = blockIdx.x;
   settle(p, arrays, work, block / p.settled_blocks,
          static_cast<int>(block % p.settled_blocks) * p.settled_groups);
@@ -215,17 +237,17 @@ __global__ void __launch_bounds__(kThreads)
 
 template <class T, int V>
 __global__ void __launch_bounds__(kThreads)
-    write_kernel(NormPlan p, GroupNormBackward<T> arrays, Mask mask, Workspace work) {
+    write_kernel(NormPlan p, GroupNormGradients<T> arrays, Mask mask, Workspace work) {
   const int64_t block = blockIdx.x;
   write<T, V>(p, arrays, mask, work, block / p.chunks, static_cast<int>(block % p.chunks));
 }
 
 /// Samples of one chunk: all but the sums over samples in one launch.
 template <class T, int V>
-__global__ void __launch_bounds__(kThreads)
-    whole_kernel(NormPlan p, GroupNormBackward<T> arrays, Mask mask, Workspace work) {
+__global__ void __launch_bounds__(kThreads, kResident)
+    whole_kernel(NormPlan p, GroupNormGradients<T> arrays, Mask mask, Workspace work) {
   const int64_t n = blockIdx.x;
-  gather<T, V>(p, arrays, mask, n, 0, work.chunks + 2 * n * p.c);  // ends with a barrier
+  gather<T, V>(p, arrays, mask, n, 0, work.chunks + kSums * n * p.c);  // ends with a barrier
   for (int first = 0; first < p.groups; first += p.settled_groups) settle(p, arrays, work, n, first);
   if (arrays.dx != nullptr) write<T, V>(p, arrays, mask, work, n, 0);
 }
@@ -256,7 +278,7 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 template <class T, int V>
-void start(const NormPlan& p, const GroupNormBackward<T>& arrays, const Mask& mask, void* memory,
+void start(const NormPlan& p, const GroupNormGradients<T>& arrays, const Mask& mask, void* memory,
            Stream stream) {
   const char* const function = "group_norm_silu_backward";
   const Workspace work = workspace_at(p, memory);
@@ -278,7 +300,7 @@ void start(const NormPlan& p, const GroupNormBackward<T>& arrays, const Mask& ma
 }
 
 template <class T>
-void backward(const GroupNormShape& s, const GroupNormBackward<T>& arrays, const DropoutMask& dropout,
+void backward(const GroupNormShape& s, const GroupNormGradients<T>& arrays, const DropoutMask& dropout,
               void* workspace, Stream stream) {
   const char* const function = "group_norm_silu_backward";
   check_norm(s, function);
@@ -304,11 +326,11 @@ int64_t group_norm_workspace(const GroupNormShape& shape) {
   return workspace_bytes(plan_norm(shape, 1));
 }
 
-void group_norm_silu_backward(const GroupNormShape& shape, const GroupNormBackward<float>& arrays,
+void group_norm_silu_backward(const GroupNormShape& shape, const GroupNormGradients<float>& arrays,
                               const DropoutMask& mask, void* workspace, Stream stream) {
   backward(shape, arrays, mask, workspace, stream);
 }
-void group_norm_silu_backward(const GroupNormShape& shape, const GroupNormBackward<BF16>& arrays,
+void group_norm_silu_backward(const GroupNormShape& shape, const GroupNormGradients<BF16>& arrays,
                               const DropoutMask& mask, void* workspace, Stream stream) {
   backward(shape, arrays, mask, workspace, stream);
 }

@@ -141,7 +141,14 @@ __device__ inline void add_up(const NormPlan& p, const float* scratch, float* sh
   }
 }
 
-/// z = slope_of_x x + offset, of one channel; arrays that are absent are null.
+/// What is added to a channel of x before all else.
+template <class Arrays>
+__device__ inline float added_at(const Arrays& arrays, int64_t n, int channel) {
+  return arrays.added == nullptr ? 0.0F : arrays.added[n * arrays.added_stride + channel];
+}
+
+/// z = slope x + offset, of one channel; `mean` is less what is added to the channel. Arrays that are absent
+/// are null.
 struct Affine {
   float slope, offset;
 };

@@ -23,12 +23,16 @@ size_t gather_bytes(const NormPlan& p) {
 
 /// The value a group's sums are taken about: one of its own, so that a large mean does not swamp them.
 template <class T>
-__device__ inline float pivot_of(const NormPlan& p, const T* x, int64_t position, int group) {
-  return load_one(x + position * p.c + group * p.size);
+__device__ inline float pivot_of(const NormPlan& p, const GroupNormForward<T>& arrays, int64_t n,
+                                 int64_t position, int group) {
+  const int channel = group * p.size;
+  return load_one(arrays.x + (n * p.hw + position) * p.c + channel) + added_at(arrays, n, channel);
 }
 
 template <class T, int V>
-__device__ void gather(const NormPlan& p, const T* x, int chunk, Moments* moments) {
+__device__ void gather(const NormPlan& p, const GroupNormForward<T>& arrays, int64_t n, int chunk,
+                       Moments* moments) {
+  const T* x = arrays.x + n * p.hw * p.c;
   float* scratch = shared_memory<float>();
   float* shares = scratch + 2 * kThreads * V;
   float* sums = shares + 2 * kThreads;
@@ -39,7 +43,9 @@ __device__ void gather(const NormPlan& p, const T* x, int chunk, Moments* moment
     const Place at = place_in<V>(p, first);
     float a[V] = {}, b[V] = {}, pivot[V] = {};
     if (at.active) {
-      for (int v = 0; v < V; ++v) pivot[v] = pivot_of(p, x, positions.first, (at.channel + v) / p.size);
+      for (int v = 0; v < V; ++v)
+        pivot[v] = pivot_of(p, arrays, n, positions.first, (at.channel + v) / p.size) -
+                   added_at(arrays, n, at.channel + v);
       for (int64_t position = positions.first + at.row; position < positions.last; position += p.rows) {
         float values[V];
         load<V>(x + position * p.c + at.channel, values);
@@ -62,7 +68,7 @@ __device__ void gather(const NormPlan& p, const T* x, int chunk, Moments* moment
   for (int group = thread; group < p.groups; group += kThreads) {
     const double offset = sums[2 * group] / count;
     const double squares = sums[2 * group + 1] - offset * sums[2 * group];
-    moments[group] = {static_cast<float>(pivot_of(p, x, positions.first, group) + offset),
+    moments[group] = {static_cast<float>(pivot_of(p, arrays, n, positions.first, group) + offset),
                       static_cast<float>(squares < 0 ? 0 : squares)};  // keeps NaN
   }
 }
@@ -129,7 +135,8 @@ __device__ void write(const NormPlan& p, const GroupNormForward<T>& arrays, cons
     Affine affine[V];
     for (int v = 0; v < V; ++v) {
       const int group = (at.channel + v) / p.size;
-      affine[v] = affine_of(arrays, n, at.channel + v, mean[group], rstd[group]);
+      affine[v] = affine_of(arrays, n, at.channel + v, mean[group] - added_at(arrays, n, at.channel + v),
+                            rstd[group]);
     }
     for (int64_t position = positions.first + at.row; position < positions.last; position += p.rows) {
       const int64_t element = position * p.c + at.channel;
@@ -146,10 +153,11 @@ __device__ void write(const NormPlan& p, const GroupNormForward<T>& arrays, cons
 }
 
 template <class T, int V>
-__global__ void __launch_bounds__(kThreads) gather_kernel(NormPlan p, const T* x, Moments* moments) {
+__global__ void __launch_bounds__(kThreads)
+    gather_kernel(NormPlan p, GroupNormForward<T> arrays, Moments* moments) {
   const int64_t n = blockIdx.x / p.chunks;
   const int chunk = static_cast<int>(blockIdx.x % p.chunks);
-  gather<T, V>(p, x + n * p.hw * p.c, chunk, moments + static_cast<int64_t>(blockIdx.x) * p.groups);
+  gather<T, V>(p, arrays, n, chunk, moments + static_cast<int64_t>(blockIdx.x) * p.groups);
 }
 
 template <class T, int V>
@@ -166,7 +174,7 @@ __global__ void __launch_bounds__(kThreads)
     whole_kernel(NormPlan p, GroupNormForward<T> arrays, Mask mask, Moments* moments) {
   const int64_t n = blockIdx.x;
   Moments* own = moments + n * p.groups;
-  gather<T, V>(p, arrays.x + n * p.hw * p.c, 0, own);
+  gather<T, V>(p, arrays, n, 0, own);
   __syncthreads();
   settle(p, own);
   write<T, V>(p, arrays, mask, n, 0);
@@ -182,7 +190,7 @@ void start(const NormPlan& p, const GroupNormForward<T>& arrays, const Mask& mas
            stream, p, arrays, mask, moments);
     return;
   }
-  launch(function, gather_kernel<T, V>, blocks, kThreads, gather_bytes<V>(p), stream, p, arrays.x, moments);
+  launch(function, gather_kernel<T, V>, blocks, kThreads, gather_bytes<V>(p), stream, p, arrays, moments);
   launch(function, write_kernel<T, V>, blocks, kThreads, apply_bytes(p), stream, p, arrays, mask, moments);
 }
 
@@ -191,9 +199,8 @@ void forward(const GroupNormShape& s, const GroupNormForward<T>& arrays, const D
              Stream stream) {
   const char* const function = "group_norm_silu";
   check_norm(s, function);
-  require(
-      arrays.x != nullptr && arrays.y != nullptr && arrays.workspace != nullptr && arrays.added == nullptr,
-      function, "x, y and workspace must not be null, added must be");
+  require(arrays.x != nullptr && arrays.y != nullptr && arrays.workspace != nullptr, function,
+          "x, y and workspace must not be null");
   const Mask mask = mask_of(dropout, s.n);
   if (s.c % kVector == 0 && vectors_at(arrays.x) && vectors_at(arrays.y)) {
     start<T, kVector>(plan_norm(s, kVector), arrays, mask, stream);

@@ -15,16 +15,25 @@ namespace langevin::cuda {
 /// Bytes of workspace, on 16, for the forward and the backward call of these sizes.
 int64_t group_norm_workspace(const GroupNormShape& shape);
 
-/// y = dropout(act(...)). `arrays.added` must be null; `arrays.workspace` must not.
+/// y = dropout(act(...)). `arrays.workspace` must not be null.
 void group_norm_silu(const GroupNormShape& shape, const GroupNormForward<float>& arrays,
                      const DropoutMask& mask, Stream stream);
 void group_norm_silu(const GroupNormShape& shape, const GroupNormForward<BF16>& arrays,
                      const DropoutMask& mask, Stream stream);
 
+/// The arrays of kernels/, and the rows that the forward call added to x with their gradient: the sum of dx
+/// over a sample's positions, which costs no pass over dx.
+template <class T>
+struct GroupNormGradients : GroupNormBackward<T> {
+  const float* added = nullptr;  // as in GroupNormForward
+  int64_t added_stride = 0;
+  float* dadded = nullptr;  // (n, c), a row for every sample; null = not wanted
+};
+
 /// With the mask of the forward call. dx may be dy.
-void group_norm_silu_backward(const GroupNormShape& shape, const GroupNormBackward<float>& arrays,
+void group_norm_silu_backward(const GroupNormShape& shape, const GroupNormGradients<float>& arrays,
                               const DropoutMask& mask, void* workspace, Stream stream);
-void group_norm_silu_backward(const GroupNormShape& shape, const GroupNormBackward<BF16>& arrays,
+void group_norm_silu_backward(const GroupNormShape& shape, const GroupNormGradients<BF16>& arrays,
                               const DropoutMask& mask, void* workspace, Stream stream);
 
 }  // namespace langevin::cuda

@@ -133,14 +133,14 @@ void sums_of(const ChannelSums<T>& call, Stream stream) {
   require(p.n * std::max<int64_t>(p.chunks, tiles) < kMostBlocks, function,
           "so many samples and channels are too many for one call");
   if (wide) {
-    launch(function, chunk_sums_kernel<T, kVector>, p.n * p.chunks, kThreads, sizeof(float) * kThreads * kVector,
-           stream, p, call.x, call.workspace);
+    launch(function, chunk_sums_kernel<T, kVector>, p.n * p.chunks, kThreads,
+           sizeof(float) * kThreads * kVector, stream, p, call.x, call.workspace);
   } else {
-    launch(function, chunk_sums_kernel<T, 1>, p.n * p.chunks, kThreads, sizeof(float) * kThreads, stream, p, call.x,
-           call.workspace);
+    launch(function, chunk_sums_kernel<T, 1>, p.n * p.chunks, kThreads, sizeof(float) * kThreads, stream, p,
+           call.x, call.workspace);
   }
-  launch(function, join_sums_kernel<T>, p.n * tiles, kThreads, sizeof(float) * kThreads, stream, p, call.workspace,
-         call.sums);
+  launch(function, join_sums_kernel<T>, p.n * tiles, kThreads, sizeof(float) * kThreads, stream, p,
+         call.workspace, call.sums);
 }
 
 template <class T>

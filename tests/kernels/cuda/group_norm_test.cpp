@@ -14,7 +14,7 @@ using test::normals;
 using test::repeated;
 
 struct Options {
-  bool silu = true, modulated = false, affine = true;
+  bool silu = true, modulated = false, affine = true, added = false;
   double dropout = 0;
   float mean = 0.5F;
   bool once = false;  // do not repeat it in another order
@@ -34,7 +34,8 @@ struct Case {
         dy(normals<T>(s.n * s.hw * s.c, 2)),
         gamma(normals<float>(s.c, 3, 1, 0.3F)),
         beta(normals<float>(s.c, 4)),
-        modulation(normals<float>(2 * s.n * s.c, 5, 0, 0.5F)) {
+        modulation(normals<float>(2 * s.n * s.c, 5, 0, 0.5F)),
+        added(normals<float>(s.n * s.c, 6, 0, o.added ? 1.0F : 0.0F)) {
     shape.activation = o.silu ? Activation::silu : Activation::none;
   }
   /// Gives forward or backward arrays what both have.
@@ -47,6 +48,14 @@ struct Case {
     arrays.shift = modulation_at + shape.c;
     arrays.modulation_stride = 2 * shape.c;
   }
+  /// x and what is added to it, for the reference.
+  std::vector<float> whole() const {
+    std::vector<float> out = as_floats(x);
+    for (size_t i = 0; i < out.size(); ++i)
+      out[i] += added[i / static_cast<size_t>(sample_size()) * static_cast<size_t>(shape.c) +
+                      i % static_cast<size_t>(shape.c)];
+    return out;
+  }
   cuda::DropoutMask mask() const { return {options.dropout, kKey, nullptr}; }
   int64_t sample_size() const { return shape.hw * shape.c; }
   size_t size() const { return x.size(); }
@@ -55,7 +64,7 @@ struct Case {
   GroupNormShape shape;
   Options options;
   std::vector<T> x, dy;
-  std::vector<float> gamma, beta, modulation;
+  std::vector<float> gamma, beta, modulation, added;
 };
 
 struct Forward {
@@ -66,7 +75,7 @@ template <class T>
 Forward plain_forward(const Case<T>& c) {
   Forward out{std::vector<float>(c.size()), std::vector<float>(c.group_count()),
               std::vector<float>(c.group_count())};
-  const std::vector<float> x = as_floats(c.x);
+  const std::vector<float> x = c.whole();
   GroupNormForward<float> a;
   c.put_in(a, c.gamma.data(), c.beta.data(), c.modulation.data());
   a.x = x.data();
@@ -81,7 +90,7 @@ Forward plain_forward(const Case<T>& c) {
 template <class T>
 Forward device_forward(const Case<T>& c) {
   const DeviceArray<T> x(c.x, c.options.offset);
-  const DeviceArray<float> gamma(c.gamma), beta(c.beta), modulation(c.modulation);
+  const DeviceArray<float> gamma(c.gamma), beta(c.beta), modulation(c.modulation), added(c.added);
   Forward out;
   out.y = as_floats(repeated(
       [&] {
@@ -91,6 +100,7 @@ Forward device_forward(const Case<T>& c) {
         GroupNormForward<T> a;
         c.put_in(a, gamma.data(), beta.data(), modulation.data());
         a.x = x.data();
+        if (c.options.added) a.added = added.data(), a.added_stride = c.shape.c;
         a.y = y.data();
         a.mean = mean.data();
         a.rstd = rstd.data();
@@ -106,14 +116,14 @@ Forward device_forward(const Case<T>& c) {
 }
 
 struct Backward {
-  std::vector<float> dx, dgamma, dbeta, dmodulation;
+  std::vector<float> dx, dgamma, dbeta, dmodulation, dadded = {};
 };
 
 template <class T>
 Backward plain_backward(const Case<T>& c, const Forward& forward) {
   Backward out{std::vector<float>(c.size()), std::vector<float>(c.gamma.size()),
                std::vector<float>(c.beta.size()), std::vector<float>(c.modulation.size())};
-  const std::vector<float> x = as_floats(c.x);
+  const std::vector<float> x = c.whole();
   std::vector<float> dy = as_floats(c.dy);
   reference::apply_dropout(dy.data(), dy.data(), c.shape.n, c.sample_size(), c.options.dropout, kKey);
   GroupNormBackward<float> a;
@@ -129,21 +139,29 @@ Backward plain_backward(const Case<T>& c, const Forward& forward) {
   a.dshift = out.dmodulation.data() + c.shape.c;
   a.gradient_stride = 2 * c.shape.c;
   reference::group_norm_silu_backward(c.shape, a);
+  for (int64_t i = 0; i < c.shape.n * c.shape.c; ++i) {
+    double sum = 0;
+    for (int64_t p = 0; p < c.shape.hw; ++p)
+      sum += static_cast<double>(
+          out.dx[static_cast<size_t>((i / c.shape.c * c.shape.hw + p) * c.shape.c + i % c.shape.c)]);
+    out.dadded.push_back(static_cast<float>(sum));
+  }
   return out;
 }
 
 template <class T>
 Backward device_backward(const Case<T>& c, const Forward& forward) {
   const DeviceArray<T> x(c.x, c.options.offset), dy(c.dy, c.options.offset);
-  const DeviceArray<float> gamma(c.gamma), beta(c.beta), modulation(c.modulation), mean(forward.mean),
-      rstd(forward.rstd);
+  const DeviceArray<float> gamma(c.gamma), beta(c.beta), modulation(c.modulation), added(c.added),
+      mean(forward.mean), rstd(forward.rstd);
   Backward out;
   out.dx = as_floats(repeated(
       [&] {
         DeviceArray<unsigned char> workspace(static_cast<size_t>(cuda::group_norm_workspace(c.shape)));
         DeviceArray<T> dx(c.size(), c.options.offset);
-        DeviceArray<float> dgamma(c.gamma.size()), dbeta(c.beta.size()), dmodulation(c.modulation.size());
-        GroupNormBackward<T> a;
+        DeviceArray<float> dgamma(c.gamma.size()), dbeta(c.beta.size()), dmodulation(c.modulation.size()),
+            dadded(c.added.size());
+        cuda::GroupNormGradients<T> a;
         c.put_in(a, gamma.data(), beta.data(), modulation.data());
         a.x = x.data();
         a.mean = mean.data();
@@ -155,7 +173,9 @@ Backward device_backward(const Case<T>& c, const Forward& forward) {
         a.dscale = dmodulation.data();
         a.dshift = dmodulation.data() + c.shape.c;
         a.gradient_stride = 2 * c.shape.c;
+        if (c.options.added) a.added = added.data(), a.added_stride = c.shape.c, a.dadded = dadded.data();
         cuda::group_norm_silu_backward(c.shape, a, c.mask(), workspace.data(), nullptr);
+        if (c.options.added) out.dadded = dadded.values();
         out.dgamma = dgamma.values();
         out.dbeta = dbeta.values();
         out.dmodulation = dmodulation.values();
@@ -185,6 +205,9 @@ void compare(const GroupNormShape& shape, const Options& options, const std::str
   expect_near(got.dgamma, expected.dgamma, sum, 1e-5F, what + " dgamma");
   expect_near(got.dbeta, expected.dbeta, sum, 1e-5F, what + " dbeta");
   expect_near(got.dmodulation, expected.dmodulation, sum, 1e-5F, what + " dscale, dshift");
+  // Of sums that all but cancel; the reference's are of rounded dx.
+  if (options.added)
+    expect_near(got.dadded, expected.dadded, 2 * sum + 1e-6F * terms, 1e-4F, what + " dadded");
 }
 
 std::vector<GroupNormShape> shapes() {
@@ -209,6 +232,14 @@ TEST_F(CudaKernels, GroupNormEqualsTheReferenceInFp32) {
 TEST_F(CudaKernels, GroupNormEqualsTheReferenceInBf16) {
   for (const GroupNormShape& shape : shapes())
     compare<BF16>(shape, {.modulated = true, .dropout = 0.3}, name_of(shape) + " bf16");
+}
+
+TEST_F(CudaKernels, GroupNormAddsRowsBefore) {
+  for (const GroupNormShape& shape : shapes()) {
+    if (shape.hw * shape.c == shape.groups) continue;  // no variance: what is left of x is rounding
+    compare<float>(shape, {.added = true}, name_of(shape) + " added");
+    compare<BF16>(shape, {.modulated = true, .added = true, .dropout = 0.3}, name_of(shape) + " added bf16");
+  }
 }
 
 TEST_F(CudaKernels, GroupNormTakesAnyAlignmentAndNoWeights) {
@@ -258,7 +289,7 @@ TEST_F(CudaKernels, GroupNormGradientsMayBeLeftOut) {
   const DeviceArray<float> x(c.x), mean(forward.mean), rstd(forward.rstd);
   DeviceArray<float> dy(c.dy), dgamma(c.gamma.size());
   DeviceArray<unsigned char> workspace(static_cast<size_t>(cuda::group_norm_workspace(c.shape)));
-  GroupNormBackward<float> a;
+  cuda::GroupNormGradients<float> a;
   a.x = x.data();
   a.mean = mean.data();
   a.rstd = rstd.data();

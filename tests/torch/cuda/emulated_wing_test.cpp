@@ -59,6 +59,27 @@ TEST(EmulatedWing, GroupNormAndItsGradients) {
           exact, 1e-6);
 }
 
+TEST(EmulatedWing, GroupNormWithWhatStandsAroundIt) {
+  const nn::GroupNorm c{8, 1e-5, true};
+  const double p = 0.3;
+  const DropoutPlace place{.seed = 3, .layer = 2, .first_sample = 1000, .step = 77};
+  const at::Tensor x = randn({2, 32, 7, 9}, 1), mask = keyed_dropout(at::ones_like(x), p, place);
+  const auto exact = [&](const std::vector<at::Tensor>& in) {
+    const at::Tensor h = in[0] + (in[3] + in[4]).unsqueeze(2).unsqueeze(3);
+    const at::Tensor z = at::group_norm(h, c.groups, in[1], in[2], c.eps);
+    return z * at::sigmoid(z) * mask.to(z.scalar_type());
+  };
+  const auto fused = [&](const std::vector<at::Tensor>& in) {
+    return fused_group_norm(in[0], in[1].to(at::kFloat), in[2].to(at::kFloat), {}, c,
+                            {.bias = in[3], .row = in[4], .dropout = p, .place = place});
+  };
+  const std::vector<at::Tensor> inputs{x, randn({32}, 2), randn({32}, 3), randn({32}, 4), randn({2, 32}, 5)};
+  compare(inputs, fused, exact, 2e-6);
+  std::vector<at::Tensor> low;
+  for (const at::Tensor& t : inputs) low.push_back(t.to(at::kBFloat16));
+  compare(low, fused, exact, 5e-3);
+}
+
 TEST(EmulatedWing, RowsAndTheirGradients) {
   const auto added = [](const std::vector<at::Tensor>& in) { return add_row(in[0], in[1]); };
   const at::Tensor x = randn({3, 16, 5, 4}, 1);
@@ -66,6 +87,8 @@ TEST(EmulatedWing, RowsAndTheirGradients) {
     compare({x, row}, added, added, 1e-6);
     compare({x.to(at::kBFloat16), row.to(at::kBFloat16)}, added, added, 4e-3);
   }
+  const auto all = [](const std::vector<at::Tensor>& in) { return add_row(in[0], in[1], in[2]); };
+  compare({x, randn({16}, 2), randn({3, 16, 5, 4}, 4)}, all, all, 1e-6);
 }
 
 TEST(EmulatedWing, DropoutIsTheCpusWithItsPlaceOnTheDevice) {
