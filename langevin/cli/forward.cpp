@@ -24,6 +24,7 @@ constexpr const char* kExamples =
     "(N,D).\nFILE --out gets `output` (N,C,H,W), the network's own output.\n"
     "A network of sequences takes `sample` (N,T,C), T its horizon, and gives `output` so; it is conditioned "
     "on\n`global_cond` (N,D) or `cond` (N,S,D).\n"
+    "A classifier gives its logits (N,K) as `output`, and the `features` (N,D) that its last layer sees.\n"
     "An autoencoder makes `mean` and `logvar` of `sample`, and `decoded` of `latent`.";
 
 /// What is written: names and values.
@@ -33,6 +34,8 @@ Outputs call(Engine& engine, const ForwardInputs& in) {
   HostArrayF output = engine.forward(in.x, in.t, in.cond);
   Outputs out;
   out.emplace_back("output", output.shape().size() == 3 ? transposed(output) : std::move(output));
+  if (nn::classifier(engine.spec().network) != nullptr)
+    out.emplace_back("features", engine.features(in.x, in.t));
   return out;
 }
 

@@ -107,7 +107,8 @@ nlohmann::json model_json(const ModelFile& model, const nn::CostInterpreter& cos
   }
   auto levels = nlohmann::json::array();
   const bool diffuses = nn::autoencoder(model.spec.network) == nullptr;
-  for (const PathPoint& p : diffuses ? shown_levels(target_of(model.spec).path()) : std::vector<PathPoint>{}) {
+  for (const PathPoint& p :
+       diffuses ? shown_levels(target_of(model.spec).path()) : std::vector<PathPoint>{}) {
     // JSON has no infinity: an end without signal says null there.
     const double log_snr = 2 * p.lambda();
     levels.push_back({{"t", p.t},
@@ -128,17 +129,21 @@ nlohmann::json model_json(const ModelFile& model, const nn::CostInterpreter& cos
 
 std::string process_text(const ModelSpec& spec) {
   const Target target = target_of(spec);
+  const nn::ClassifierConfig* classifier = nn::classifier(spec.network);
+  const std::string answer = classifier == nullptr ? "the network predicts " + to_string(spec.prediction)
+                             : classifier->noisy   ? "x_t is classified"
+                                                   : "clean pictures are classified";
   std::string text;
   if (target.schedule()) {
-    text = fmt::format("schedule     {}, {} timesteps{}; the network predicts {}\n", spec.schedule.kind,
-                       target.schedule()->T(), spec.schedule.zero_terminal_snr ? ", zero terminal SNR" : "",
-                       to_string(spec.prediction));
+    text = fmt::format("schedule     {}, {} timesteps{}; {}\n", spec.schedule.kind, target.schedule()->T(),
+                       spec.schedule.zero_terminal_snr ? ", zero terminal SNR" : "", answer);
   } else if (spec.target.kind == "edm") {
-    text = fmt::format("target       EDM, sigma_data {:.4g}, sigma {:.4g} to {:.4g}; t is sigma\n",
-                       spec.target.sigma_data, spec.target.sigma_min, spec.target.sigma_max);
+    text = fmt::format("target       EDM, sigma_data {:.4g}, sigma {:.4g} to {:.4g}; t is sigma{}\n",
+                       spec.target.sigma_data, spec.target.sigma_min, spec.target.sigma_max,
+                       classifier == nullptr ? "" : "; " + answer);
   } else {
-    text = fmt::format("target       flow matching; the network predicts eps - x_0 and is told {:.4g} t\n",
-                       spec.target.time_scale);
+    text = fmt::format("target       flow matching; the network is told {:.4g} t; {}\n",
+                       spec.target.time_scale, classifier == nullptr ? "it predicts eps - x_0" : answer);
   }
   text += fmt::format("             {:>6} {:>9} {:>9} {:>9}\n", "t", "alpha", "sigma", "log SNR");
   for (const PathPoint& p : shown_levels(target.path())) {

@@ -15,7 +15,7 @@ namespace fs = std::filesystem;
 constexpr size_t kConfigLimit = size_t{4} << 20;
 
 struct TrainOptions {
-  std::string data, out, preset, config;
+  std::string data, out, preset, config, task;
   std::vector<std::string> set;  // key=value
   std::optional<double> minutes;
   std::optional<int64_t> steps, batch, threads, seed;
@@ -29,6 +29,7 @@ constexpr const char* kExamples =
     "  langevin train --data data/emoji --out runs/a --preset small --minutes 5\n"
     "  langevin train --out runs/a --resume --minutes 10       (10 in all, from the last checkpoint)\n"
     "  langevin train --data photos/ --out runs/b --set data.size=64 --set optimizer.lr=5e-4 --steps 20000\n"
+    "  langevin train --data photos/ --out runs/c --task classifier --minutes 5\n"
     "  langevin train --keys                                   (every key of --set and --config)\n"
     "Training ends by --steps or --minutes, whichever is given; with both, by what comes first.\n"
     "Ctrl-C saves and ends; --resume goes on as if nothing had happened.";
@@ -37,6 +38,7 @@ void declare(CLI::App& app, TrainOptions& o) {
   app.add_option("--data", o.data, "pictures: a folder, .tar, .tar.gz, .zip, IDX, CIFAR, .npy or .npz");
   app.add_option("--out", o.out, "run folder to make, or to continue with --resume");
   auto* preset = app.add_option("--preset", o.preset, "tiny, small (default) or ddpm-cifar10");
+  app.add_option("--task", o.task, "diffusion (default), or classifier: of labelled data, for guidance");
   app.add_option("--config", o.config, "TOML file of keys; its key `preset` is applied first")
       ->excludes(preset);
   app.add_option("--set", o.set, "KEY=VALUE, one key of the configuration (repeatable)")
@@ -66,6 +68,7 @@ void apply_direct(Schema& schema, const TrainOptions& o) {
     if (!value.empty()) schema.set(fmt::format("{}={}", key, nlohmann::json(value).dump()));
   };
   text("data.path", o.data);
+  text("train.task", o.task);
   if (o.recompute) schema.set("train.recompute=true");
   if (o.strict) schema.set("data.strict=true");
   number("train.steps", o.steps);
@@ -135,9 +138,36 @@ void list_keys(const TrainOptions& o) {
 
 nlohmann::json to_json(const TrainResult& r) {
   const double rate = r.seconds > 0 ? static_cast<double>(r.images) / r.seconds : 0;
-  return {{"run", r.run.string()},    {"model", r.model.string()}, {"steps", r.steps}, {"images", r.images},
-          {"seconds", r.seconds},     {"images_per_second", rate}, {"loss", r.loss},   {"skipped", r.skipped},
-          {"rollbacks", r.rollbacks}, {"ended_by", r.ended_by}};
+  nlohmann::json json{{"run", r.run.string()}, {"model", r.model.string()}, {"steps", r.steps},
+                      {"images", r.images},    {"seconds", r.seconds},      {"images_per_second", rate},
+                      {"loss", r.loss},        {"skipped", r.skipped},      {"rollbacks", r.rollbacks},
+                      {"ended_by", r.ended_by}};
+  if (r.score) {
+    json.update({{"held_out", r.score->count}, {"accuracy", r.score->clean}});
+    if (r.score->noisy) json["accuracy_by_quarter"] = r.score->by_quarter;
+  }
+  return json;
+}
+
+/// What to do with the run now, and of a classifier what it is worth.
+void tell(const TrainResult& result, Console& console) {
+  console.info(fmt::format("{}: {} steps, {} images, {}; loss {:.4f}", result.run.string(), result.steps,
+                           result.images, format_duration(result.seconds), result.loss));
+  if (result.ended_by == "signal") {
+    return console.info(
+        fmt::format("stopped; continue with: langevin train --out {} --resume", result.run.string()));
+  }
+  if (!result.score) {
+    return console.info(
+        fmt::format("sample it with: langevin sample {} --out out --grid grid.png", result.run.string()));
+  }
+  const ClassifierScore& s = *result.score;
+  std::string noisy;
+  for (size_t q = 0; q < 4 && s.noisy; ++q)
+    noisy += fmt::format("{}{:.1f}", q == 0 ? "; by quarter of the noise, least first: " : ", ",
+                         100 * s.by_quarter[q]);
+  console.info(fmt::format("accuracy on {} examples held out: {:.1f} % on clean pictures{}", s.count,
+                           100 * s.clean, noisy));
 }
 
 }  // namespace
@@ -168,15 +198,7 @@ void train_verb(const Arguments& arguments) {
   job.recipe.capability = resolve_capability(job.recipe.capability);
   const TrainResult result = wing.train(job, o.out, o.resume, console, stop);
   if (o.common.json) return print_json(to_json(result));
-  console.info(fmt::format("{}: {} steps, {} images, {}; loss {:.4f}", result.run.string(), result.steps,
-                           result.images, format_duration(result.seconds), result.loss));
-  if (result.ended_by == "signal") {
-    console.info(
-        fmt::format("stopped; continue with: langevin train --out {} --resume", result.run.string()));
-  } else {
-    console.info(
-        fmt::format("sample it with: langevin sample {} --out out --grid grid.png", result.run.string()));
-  }
+  tell(result, console);
 }
 
 }  // namespace langevin::cli

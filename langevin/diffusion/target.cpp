@@ -69,6 +69,14 @@ Level Target::level(double t) const {
   return {point.alpha, point.sigma};
 }
 
+Target::Input Target::input(double t) const {
+  if (config_.kind == "edm") {
+    const EdmCoefs c = edm_coefs(t, config_.sigma_data);
+    return {c.in, c.noise};
+  }
+  return {1, config_.kind == "flow" ? t * config_.time_scale : t};
+}
+
 Level Target::level_of_told(double told) const {
   if (schedule_) return level(told);
   return level(config_.kind == "edm" ? std::clamp(std::exp(4 * told), path_.t_end, path_.t_max)

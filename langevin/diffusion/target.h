@@ -49,9 +49,14 @@ class Target {
   /// Of ddpm alone.
   const std::optional<Schedule>& schedule() const { return schedule_; }
   PredictionType prediction() const { return prediction_; }
+  /// How the network is called at t: with scale x_t, and told `told`.
+  struct Input {
+    double scale = 1, told = 0;
+  };
+  Input input(double t) const;
   /// The amplitudes at t, for the whole batch; Error outside the path.
   Level level(double t) const;
-  /// The same where the network is told `told` (TrainingLevel::told).
+  /// The same where the network is told `told`.
   Level level_of_told(double told) const;
 
  private:

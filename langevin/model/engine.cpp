@@ -97,8 +97,21 @@ void check_inversion(const SampleRequest& request) {
 
 }  // namespace
 
+HostArrayF Engine::features(const HostArrayF&, const std::vector<double>&) {
+  fail("{} gives no features: the model is no classifier", name());
+}
+
+void Engine::set_classifier(ModelFile) {
+  fail("{} computes no gradients, which a classifier guides by; use --backend torch", name());
+}
+
 void check_request(const ModelSpec& spec, const SampleRequest& request) {
   check_denoiser(spec, "sample");
+  check(nn::classifier(spec.network) == nullptr, "sample",
+        "the model is a classifier, which makes nothing; give it with --classifier beside a model that does");
+  check(request.guided_to.empty() || static_cast<int64_t>(request.guided_to.size()) == request.count,
+        "sample", "needs one class per sample ({}) to guide to, got {}", request.count,
+        request.guided_to.size());
   const Shape shape = nn::input_shape(spec.network, request.count);
   if (!request.labels.empty()) check_labels(spec, request.labels, request.count);
   check_conditions(spec, request.cond, request.count);

@@ -30,8 +30,10 @@ struct SampleRequest {
   uint64_t seed = 0;
   uint64_t first_sample = 0;
   int64_t count = 1;
-  std::vector<int64_t> labels;  // empty: unconditional; else one per sample
-  Cond<HostArrayF> cond;        // of `count` rows, without class labels; of networks that are conditioned so
+  std::vector<int64_t> labels;     // empty: unconditional; else one per sample
+  std::vector<int64_t> guided_to;  // classes of the engine's classifier, one per sample; empty: none
+  double classifier_scale = 0;     // how strongly
+  Cond<HostArrayF> cond;  // of `count` rows, without class labels; of networks that are conditioned so
   std::optional<HostArrayF> x_T;      // start from exactly this noise (count, C, H, W)
   std::optional<HostArrayF> from;     // (count, C, H, W): start from this x_0, noised to sampler.strength
   std::optional<Inpainting> inpaint;  // keep a part of a picture
@@ -47,6 +49,11 @@ class Engine {
   /// takes.
   virtual HostArrayF forward(const HostArrayF& x, const std::vector<double>& t,
                              const Cond<HostArrayF>& cond) = 0;
+  /// Of a classifier, Error of another model: the features (B,D) that its last layer sees.
+  virtual HostArrayF features(const HostArrayF& x, const std::vector<double>& t);
+  /// Opens the classifier that sample() is guided by where it is asked to. Error: an engine without
+  /// gradients, a classifier that does not fit (model/classifier.h).
+  virtual void set_classifier(ModelFile classifier);
   /// x_0 (count,C,H,W) or (count,C,L); with `invert` x_T in its place. `observer` (may be empty) sees copies
   /// on the host; false stops.
   virtual HostArrayF sample(const SampleRequest& request, const Observer<HostArrayF>& observer) = 0;

@@ -25,6 +25,8 @@ onnx::About about(const ModelSpec& spec, const std::string& version) {
                      : "The network of a flow (arXiv:2210.02747): it predicts eps - x_0 at t time_scale.";
     about.metadata.emplace("target", to_json(spec.target).dump());
   }
+  if (nn::classifier(spec.network) != nullptr)
+    about.text = "A classifier of pictures at a level of noise: logits of the classes in `labels`.";
   if (!spec.labels.empty()) about.metadata.emplace("labels", json(spec.labels).dump());
   if (!spec.licence.empty()) about.metadata.emplace("licence", spec.licence);
   return about;

@@ -74,8 +74,8 @@ void run_fields(Schema& s, Recipe& r) {
   s.field("train.minutes", r.minutes,
           "minutes of training after which it ends; 0 = ends by train.steps alone", {0, 1e7});
   s.field("train.seed", r.seed, "seed of weights, order, noise and augmentation", {0, 9.2e18});
-  s.field("train.precision", r.precision, "auto: bf16 where the processor or GPU multiplies it faster, else fp32",
-          {"auto", "fp32", "bf16"});
+  s.field("train.precision", r.precision,
+          "auto: bf16 where the processor or GPU multiplies it faster, else fp32", {"auto", "fp32", "bf16"});
   s.field("train.device", r.device, "auto = cuda when this build and machine have it",
           {"auto", "cpu", "cuda"});
   s.field("train.threads", r.threads, "threads of computation; 0 = one a core", {0, 4096});
@@ -116,6 +116,12 @@ void run_fields(Schema& s, Recipe& r) {
 Schema recipe_schema(Recipe& r) {
   Schema s;
   s.field("preset", r.preset, "preset that the values started from", preset_names());
+  s.field("train.task", r.task, "what is trained: a diffusion model, or a classifier for guidance by one",
+          {"diffusion", "classifier"});
+  s.field("classifier.noisy", r.classifier_noisy,
+          "train on pictures at every level of noise, as guidance needs; false = on clean ones");
+  s.field("classifier.held_out", r.classifier_held_out, "share of examples kept back to judge it by",
+          {0, 0.9});
   s.field("diffusion.classes", r.classes, "train a class-conditional model if the data has classes");
   network_fields(s, r.network);
   target_fields(s, r);
@@ -152,7 +158,8 @@ nn::NetworkConfig make_network(const Recipe& recipe, int64_t channels, int64_t h
   c.downsample_padding = n.downsample_padding;
   c.flip_sin_to_cos = n.flip_sin_to_cos;
   c.freq_shift = n.freq_shift;
-  c.num_class_embeds = classes == 0 ? 0 : classes + (recipe.label_dropout > 0 ? 1 : 0);
+  const bool classifies = recipe.task == "classifier";
+  c.num_class_embeds = classes == 0 || classifies ? 0 : classes + (recipe.label_dropout > 0 ? 1 : 0);
   const int64_t smallest = std::min(height, width);
   check(smallest >= 8, "data",
         "images of {} x {} are too small: 8 is the least height and width; give --set data.size=N", height,
@@ -160,6 +167,9 @@ nn::NetworkConfig make_network(const Recipe& recipe, int64_t channels, int64_t h
   check(smallest >> (stages - 1) >= 1, "network.channels",
         "{} stages halve an image of {} x {} below one pixel; give fewer stages or --set data.size=N", stages,
         height, width);
+  if (classifies)
+    return nn::validated(
+        nn::ClassifierConfig{.encoder = c, .num_classes = classes, .noisy = recipe.classifier_noisy});
   return nn::validated(c);
 }
 
@@ -190,7 +200,7 @@ void check_recipe(const Recipe& r) {
     fail_usage("ema.lengths: at most 8 averages are kept, got {}", r.ema_lengths.size());
   try {  // what no size of picture could make right
     const int64_t side = int64_t{8} << stages;
-    make_network(r, 3, side, side, 0);
+    make_network(r, 3, side, side, r.task == "classifier" ? 2 : 0);
     const Target target = recipe_target(r);
     training_level(target, time_at(target, r.times, 0.5), r.loss);
   } catch (const Error& e) {

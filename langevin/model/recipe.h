@@ -44,8 +44,11 @@ struct OptimizerRecipe {
 
 struct Recipe {
   std::string preset = "small";
-  int64_t image_size = 0;  // what the preset suggests for data.size; 0: the pictures as they are
-  bool flip = false;       // and for data.flip
+  std::string task = "diffusion";    // or classifier (nn/classifier.h)
+  bool classifier_noisy = true;      // trained on x_t at every t
+  double classifier_held_out = 0.1;  // share of examples that it is judged by
+  int64_t image_size = 0;            // what the preset suggests for data.size; 0: the pictures as they are
+  bool flip = false;                 // and for data.flip
   NetworkRecipe network;
   TargetConfig target;                      // sigma_data 0: measured on the data
   ScheduleConfig schedule;                  // of target ddpm alone,
@@ -88,8 +91,8 @@ std::vector<std::string> preset_names();
 /// A recipe with the preset's values; UsageError on an unknown name.
 Recipe preset(const std::string& name);
 
-/// The network for images of channels x height x width and `classes` classes (0: unconditional). Error names
-/// what does not fit.
+/// The network for images of channels x height x width and `classes` classes (0: unconditional; 2 or more of
+/// a classifier). Error names what does not fit.
 nn::NetworkConfig make_network(const Recipe& recipe, int64_t channels, int64_t height, int64_t width,
                                int64_t classes);
 /// What the recipe trains on; a sigma_data that is not measured yet counts as 1.

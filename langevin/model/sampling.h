@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "langevin/model/engine.h"
+#include "langevin/sample/classifier_guidance.h"
 #include "langevin/sample/guidance.h"
 
 namespace langevin {
@@ -82,6 +83,7 @@ struct SamplingBackend {
   std::function<A(const Shape& shape)> empty;  // an array of that shape, whatever it holds
   std::function<A(const HostArrayF& x)> from_host;
   std::function<HostArrayF(const A& x)> to_host;
+  ClassifierGradient<A> classifier = {};  // empty: there is none
 };
 
 /// Walks of a request through a denoiser whose arrays are A: x_0, or of an inversion x_T.
@@ -118,6 +120,11 @@ HostArrayF sample_request(const SamplingBackend<A>& backend, const ModelSpec& sp
                                 [&target](double told) { return target.level_of_told(told); }};
   if (conditions.guidance.null_label < 0) conditions.guidance.null_label = conditions.null_label;
   Denoiser<A> denoiser = make_denoiser(sampling_network<A>(backend.network, conditions), target);
+  if (!request.guided_to.empty() && request.classifier_scale != 0) {
+    check(static_cast<bool>(backend.classifier), "sample", "there is no classifier to be guided by");
+    denoiser = classifier_guided_denoiser(std::move(denoiser), backend.classifier, level, request.guided_to,
+                                          request.classifier_scale);
+  }
   denoiser = threshold_denoiser(std::move(denoiser), level, request.threshold);
   SampleContext<A> context{request.seed, request.first_sample, {.class_labels = request.labels}, {}};
   each_condition(

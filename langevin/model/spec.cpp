@@ -109,6 +109,11 @@ ModelSpec spec_from_json(const json& object, const std::string& source) {
     if (object.contains("sampling"))
       spec.sampling = sampling_from_json(object.at("sampling"), target_of(spec).path(), source);
     if (object.contains("int8")) spec.int8 = calibration_from_json(object.at("int8"), spec.network, source);
+    if (const auto* c = nn::classifier(spec.network)) {
+      check(static_cast<int64_t>(spec.labels.size()) == c->num_classes && !spec.null_class, source,
+            "the network tells {} classes apart, the description has {} labels{}", c->num_classes,
+            spec.labels.size(), spec.null_class ? " and a null class" : "");
+    }
     const int64_t classes = nn::class_count(spec.network);
     const auto labels = static_cast<int64_t>(spec.labels.size()) + (spec.null_class ? 1 : 0);
     check(classes == 0 || labels == classes, source,

@@ -33,6 +33,7 @@ const std::vector<Entry>& entries() {
       {"transformer_policy", as_network<transformer_policy_config_from_json>},
       {"unet2d_condition", as_network<unet2d_condition_config_from_json>},
       {"autoencoder_kl", as_network<autoencoder_kl_config_from_json>},
+      {"classifier", as_network<classifier_config_from_json>},
   };
   return table;
 }
@@ -65,10 +66,15 @@ const AutoencoderKLConfig* autoencoder(const NetworkConfig& config) {
   return std::get_if<AutoencoderKLConfig>(&config);
 }
 
+const ClassifierConfig* classifier(const NetworkConfig& config) {
+  return std::get_if<ClassifierConfig>(&config);
+}
+
 Shape input_shape(const NetworkConfig& config, int64_t n) {
   const auto of_sequences = [n](const auto& c) { return Shape{n, c.input_dim, c.horizon}; };
   return std::visit(Overloaded{[&](const UNet1DConfig& c) { return of_sequences(c); },
                                [&](const TransformerPolicyConfig& c) { return of_sequences(c); },
+                               [n](const ClassifierConfig& c) { return input_shape(c.encoder, n); },
                                [n](const auto& c) {
                                  return Shape{n, c.in_channels, c.sample_height, c.sample_width};
                                }},

@@ -9,6 +9,7 @@
 
 #include "langevin/diffusion/conditions.h"
 #include "langevin/nn/autoencoder_kl.h"
+#include "langevin/nn/classifier.h"
 #include "langevin/nn/cost.h"
 #include "langevin/nn/transformer_policy.h"
 #include "langevin/nn/unet1d.h"
@@ -20,7 +21,7 @@ namespace langevin::nn {
 /// A network's configuration. A new network is one more alternative, one more line of the table in
 /// network.cpp, one more case below.
 using NetworkConfig = std::variant<UNet2DConfig, UNet1DConfig, TransformerPolicyConfig, UNet2DConditionConfig,
-                                   AutoencoderKLConfig>;
+                                   AutoencoderKLConfig, ClassifierConfig>;
 
 /// {"type": "unet2d", ...the peer's keys}, both ways; errors name `source` and the key.
 nlohmann::json to_json(const NetworkConfig& config);
@@ -29,11 +30,12 @@ NetworkConfig network_from_json(const nlohmann::json& json, const std::string& s
 /// "unet2d", the "type" in files.
 std::string type_name(const NetworkConfig& config);
 
-/// Applies the network that `config` describes; an autoencoder gives the reconstruction of x, whatever t is.
-/// Error if B has not all of its words.
+/// Applies the network that `config` describes; an autoencoder gives the reconstruction of x, whatever t is,
+/// a classifier logits (N,K). Error if B has not all of its words.
 template <class B>
 typename B::Value apply(B& b, const NetworkConfig& config, const Inputs<typename B::Value>& in) {
   if (const auto* c = std::get_if<UNet2DConfig>(&config)) return unet2d(b, *c, in);
+  if (const auto* c = std::get_if<ClassifierConfig>(&config)) return classifier_logits(b, *c, in);
   if constexpr (SequenceInterpreter<B>) {
     if (const auto* c = std::get_if<UNet1DConfig>(&config)) return unet1d(b, *c, in);
   }
@@ -47,6 +49,8 @@ typename B::Value apply(B& b, const NetworkConfig& config, const Inputs<typename
 
 /// The configuration of an autoencoder, nullptr of a denoiser.
 const AutoencoderKLConfig* autoencoder(const NetworkConfig& config);
+/// The configuration of a classifier, nullptr of another network.
+const ClassifierConfig* classifier(const NetworkConfig& config);
 
 /// (N,C,H,W), or (N,C,L) of a network of sequences, of the network's input for a batch of n.
 Shape input_shape(const NetworkConfig& config, int64_t n);

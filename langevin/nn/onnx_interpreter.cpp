@@ -218,6 +218,11 @@ OnnxInterpreter::Value OnnxInterpreter::upsample_nearest(const Value& x, int64_t
       std::move(shape)};
 }
 
+OnnxInterpreter::Value OnnxInterpreter::mean_positions(const Value& x) {
+  return {node("Flatten", {node("GlobalAveragePool", {x.name})}, {{"axis", int64_t{1}}}),
+          cost_.mean_positions(x.shape)};
+}
+
 OnnxInterpreter::Value OnnxInterpreter::to_tokens(const Value& x) {
   Shape shape = cost_.to_tokens(x.shape);
   return {transposed(reshaped(x.name, {0, x.shape[1], -1}), {0, 2, 1}), std::move(shape)};

@@ -64,9 +64,18 @@ inline Attention2d attention_of(const UNet2DConfig& c, int64_t channels, double 
 
 }  // namespace unet2d_detail
 
-/// The network. `config` must be validated.
+/// What comes out of the network's left half and its middle.
+template <class V>
+struct EncodedPicture {
+  V h;                   // (N,C,h,w), of the last stage
+  std::vector<V> skips;  // what each block gave, the first first
+  V temb;                // (N,4 C_0), the activated timestep embedding
+};
+
+/// The left half and the middle. `config` must be validated.
 template <class B>
-typename B::Value unet2d(B& b, const UNet2DConfig& c, const Inputs<typename B::Value>& in) {
+EncodedPicture<typename B::Value> unet2d_encoder(B& b, const UNet2DConfig& c,
+                                                 const Inputs<typename B::Value>& in) {
   using V = typename B::Value;
   using unet2d_detail::attention_of, unet2d_detail::resnet_of;
   const int64_t stages = static_cast<int64_t>(c.block_out_channels.size()),
@@ -107,6 +116,17 @@ typename B::Value unet2d(B& b, const UNet2DConfig& c, const Inputs<typename B::V
       h = in_list(b, "attentions", 0, [&] { return attention2d(b, h, attention_of(c, out, scale)); });
     h = in_list(b, "resnets", 1, [&] { return resnet_block2d(b, h, temb, resnet_of(c, out, scale)); });
   }
+  return {std::move(h), std::move(skips), std::move(temb)};
+}
+
+/// The network. `config` must be validated.
+template <class B>
+typename B::Value unet2d(B& b, const UNet2DConfig& c, const Inputs<typename B::Value>& in) {
+  using unet2d_detail::attention_of, unet2d_detail::resnet_of;
+  const auto stages = static_cast<int64_t>(c.block_out_channels.size());
+  auto encoded = unet2d_encoder(b, c, in);
+  auto &h = encoded.h, &temb = encoded.temb;
+  auto& skips = encoded.skips;
   for (int64_t i = 0; i < stages; ++i) {
     const auto outer = b.scope("up_blocks");
     const auto scope = b.scope(std::to_string(i));

@@ -139,6 +139,7 @@ concept ImageInterpreter = requires(B b, typename B::Value v, std::string_view n
     b.concat(v, v)
     } -> std::same_as<typename B::Value>;  // along the second axis: channels, or tokens of (N,L,C)
   { b.upsample_nearest(v, n, n) } -> std::same_as<typename B::Value>;  // to (H,W)
+  { b.mean_positions(v) } -> std::same_as<typename B::Value>;          // (N,C,...) -> (N,C)
   { b.to_tokens(v) } -> std::same_as<typename B::Value>;               // (N,C,H,W) -> (N,HW,C)
   { b.from_tokens(v, n, n) } -> std::same_as<typename B::Value>;       // (N,HW,C) -> (N,C,H,W)
   {

@@ -33,6 +33,16 @@ class RuntimeEngine final : public Engine {
     return network_(x, t, cond.class_labels, cond.global_cond);
   }
 
+  HostArrayF features(const HostArrayF& x, const std::vector<double>& t) override {
+    check_forward(model_.spec, x, t, {});
+    if (!features_) {
+      features_ = std::make_unique<runtime::RuntimeNetwork>(model_.spec.network,
+                                                            runtime::Weights(model_.weights), network_.type(),
+                                                            network_.threads(), runtime::Wanted::features);
+    }
+    return (*features_)(x, t, {});
+  }
+
   HostArrayF sample(const SampleRequest& request, const Observer<HostArrayF>& observer) override {
     const SamplingBackend<HostArrayF> backend{
         [this](const HostArrayF& x, const std::vector<double>& t, const Cond<HostArrayF>& cond) {
@@ -57,6 +67,7 @@ class RuntimeEngine final : public Engine {
   Target target_;
   std::string asked_;  // precision
   runtime::RuntimeNetwork network_;
+  std::unique_ptr<runtime::RuntimeNetwork> features_;  // once they are asked for
 };
 
 }  // namespace

@@ -31,6 +31,7 @@ enum class Op {
   film,
   concat,
   upsample_nearest,
+  mean_positions,
   to_tokens,
   from_tokens,
   attention,

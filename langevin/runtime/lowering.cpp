@@ -210,6 +210,11 @@ class Lowering {
                                          hw(n)));
         break;
       }
+      case Op::mean_positions: {
+        const int src = buffer(n.inputs[0]);
+        add(std::make_unique<MeanStep>(src, new_buffer(i), channels(n), hw(node(n.inputs[0]))));
+        break;
+      }
       case Op::upsample_nearest: {
         const Shape& from = node(n.inputs[0]).shape;
         const int src = buffer(n.inputs[0]);

@@ -56,10 +56,16 @@ int resolve_threads(int64_t threads) {
                      : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
 }
 
-RuntimeNetwork::RuntimeNetwork(nn::NetworkConfig config, Weights weights, Type type, int threads)
-    : config_(std::move(config)), weights_(std::move(weights)), type_(type), threads_(threads) {
+RuntimeNetwork::RuntimeNetwork(nn::NetworkConfig config, Weights weights, Type type, int threads,
+                               Wanted wanted)
+    : config_(std::move(config)),
+      weights_(std::move(weights)),
+      type_(type),
+      threads_(threads),
+      wanted_(wanted) {
   check(threads >= 1, "RuntimeNetwork", "needs at least one thread, got {}", threads);
-  conditioning_ = std::make_unique<Conditioning>(record(config_, nn::input_shape(config_, 1)), weights_);
+  conditioning_ =
+      std::make_unique<Conditioning>(record(config_, nn::input_shape(config_, 1), wanted_), weights_);
 }
 
 void RuntimeNetwork::use(Calibration int8) {
@@ -79,7 +85,7 @@ Plan& RuntimeNetwork::plan(const Shape& shape) {
   // The oldest goes first: two large arenas need not fit.
   while (plans_.size() >= kPlans) plans_.pop_back();
   auto made = with_own_errors(type_, [&] {
-    const Graph graph = record(config_, shape);
+    const Graph graph = record(config_, shape, wanted_);
     const PlanShares shared{*conditioning_, weights_, suits_streaming(graph, type_) ? streams() : nullptr,
                             type_ == Type::int8 ? &int8_ : nullptr};
     return std::make_unique<Plan>(graph, type_, shared);

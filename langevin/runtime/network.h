@@ -11,6 +11,7 @@
 #include "langevin/kernels/threads.h"
 #include "langevin/nn/network.h"
 #include "langevin/runtime/plan.h"
+#include "langevin/runtime/recorder.h"
 #include "langevin/runtime/stream_weights.h"
 
 namespace langevin::runtime {
@@ -34,13 +35,14 @@ int resolve_threads(int64_t threads);
 class RuntimeNetwork {
  public:
   /// `weights` keeps what it was made from alive. Nothing is computed yet. threads >= 1.
-  RuntimeNetwork(nn::NetworkConfig config, Weights weights, Type type, int threads);
+  RuntimeNetwork(nn::NetworkConfig config, Weights weights, Type type, int threads,
+                 Wanted wanted = Wanted::answer);
   RuntimeNetwork(const RuntimeNetwork&) = delete;
   RuntimeNetwork& operator=(const RuntimeNetwork&) = delete;
 
   /// x (N,C,H,W) or (N,C,L), t (N), labels (N) or empty, global_cond (N,D) if the network takes it ->
-  /// (N,out,H,W) or (N,out,L). Error: sizes that do not fit the network, a precision that this processor
-  /// cannot compute.
+  /// (N,out,H,W) or (N,out,L), of a classifier logits (N,K) or its features (N,D). Error: sizes that do not
+  /// fit the network, a precision that this processor cannot compute.
   HostArrayF operator()(const HostArrayF& x, const std::vector<double>& t, const std::vector<int64_t>& labels,
                         const std::optional<HostArrayF>& global_cond = std::nullopt);
 
@@ -65,6 +67,7 @@ class RuntimeNetwork {
   Weights weights_;
   Type type_;
   int threads_;
+  Wanted wanted_;
   std::unique_ptr<Conditioning> conditioning_;
   StreamContext* streams();
   std::unique_ptr<Team> team_;  // made when a plan first streams

@@ -12,6 +12,15 @@ T* values(const Place& place, const Call& call) {
   return reinterpret_cast<T*>(place.at(call.first));
 }
 
+template <class T>
+T rounded(float x) {
+  if constexpr (std::is_same_v<T, float>) {
+    return x;
+  } else {
+    return to_bf16(x);
+  }
+}
+
 }  // namespace
 
 ImageStep::ImageStep(Direction direction, int buffer, int64_t channels, int64_t hw)
@@ -72,6 +81,40 @@ void UpsampleStep::run(const Call& call, const dnnl::stream&) {
     using T = decltype(value);
     upsample_nearest(Upsample<T>{values<T>(x_, call), values<T>(y_, call), chunk, size_.h, size_.w, size_.c,
                                  size_.to_h, size_.to_w});
+  });
+}
+
+MeanStep::MeanStep(int src, int dst, int64_t channels, int64_t hw)
+    : src_(src), dst_(dst), channels_(channels), hw_(hw) {
+  name = "mean_positions";
+  positions = hw;
+  reads = {src};
+  writes = {dst};
+}
+
+void MeanStep::prepare(Workshop& workshop) {
+  type_ = workshop.type;
+  sums_.resize(static_cast<size_t>(channels_));
+}
+
+void MeanStep::bind(const Buffers& buffers) {
+  x_ = buffers.place(src_);
+  y_ = buffers.place(dst_);
+}
+
+void MeanStep::run(const Call& call, const dnnl::stream&) {
+  with_type(type_, [&](auto value) {
+    using T = decltype(value);
+    const T* x = values<T>(x_, call);
+    T* y = values<T>(y_, call);
+    const float share = 1.0F / static_cast<float>(hw_);
+    for (int64_t n = 0; n < chunk; ++n, y += channels_) {
+      std::fill(sums_.begin(), sums_.end(), 0.0F);
+      for (int64_t p = 0; p < hw_; ++p, x += channels_) {
+        for (int64_t c = 0; c < channels_; ++c) sums_[static_cast<size_t>(c)] += to_float(x[c]);
+      }
+      for (int64_t c = 0; c < channels_; ++c) y[c] = rounded<T>(sums_[static_cast<size_t>(c)] * share);
+    }
   });
 }
 

@@ -59,6 +59,22 @@ class UpsampleStep final : public Step {
   Place x_, y_;
 };
 
+/// The mean over positions: (N,C,H,W) -> (N,C).
+class MeanStep final : public Step {
+ public:
+  MeanStep(int src, int dst, int64_t channels, int64_t hw);
+  void prepare(Workshop& workshop) override;
+  void bind(const Buffers& buffers) override;
+  void run(const Call& call, const dnnl::stream& stream) override;
+
+ private:
+  int src_, dst_;
+  int64_t channels_, hw_;
+  Type type_ = Type::fp32;
+  std::vector<float> sums_;
+  Place x_, y_;
+};
+
 /// dst = a x + b z + c (z may be absent), or silu(x), mish(x), or x + a row of the conditioning, or FiLM:
 /// scale x + row, the scale `channels` floats before the row.
 class ElementStep final : public Step {

@@ -5,12 +5,30 @@
 namespace langevin::runtime {
 
 std::string to_string(Op op) {
-  constexpr std::array names{
-      "image",     "timesteps",          "labels",   "global_cond", "conv2d",
-      "conv1d",    "conv_transpose1d",   "linear",   "group_norm",  "group_norm_modulated",
-      "embedding", "timestep_embedding", "silu",     "mish",        "affine",
-      "add",       "add_channels",       "film",     "concat",      "upsample_nearest",
-      "to_tokens", "from_tokens",        "attention"};
+  constexpr std::array names{"image",
+                             "timesteps",
+                             "labels",
+                             "global_cond",
+                             "conv2d",
+                             "conv1d",
+                             "conv_transpose1d",
+                             "linear",
+                             "group_norm",
+                             "group_norm_modulated",
+                             "embedding",
+                             "timestep_embedding",
+                             "silu",
+                             "mish",
+                             "affine",
+                             "add",
+                             "add_channels",
+                             "film",
+                             "concat",
+                             "upsample_nearest",
+                             "mean_positions",
+                             "to_tokens",
+                             "from_tokens",
+                             "attention"};
   return names.at(static_cast<size_t>(op));
 }
 
@@ -107,6 +125,10 @@ Recorder::Value Recorder::upsample_nearest(const Value& x, int64_t height, int64
   return add_node(Op::upsample_nearest, {x}, cost_.upsample_nearest(shape_of(x), height, width));
 }
 
+Recorder::Value Recorder::mean_positions(const Value& x) {
+  return add_node(Op::mean_positions, {x}, cost_.mean_positions(shape_of(x)));
+}
+
 Recorder::Value Recorder::to_tokens(const Value& x) {
   return add_node(Op::to_tokens, {x}, cost_.to_tokens(shape_of(x)));
 }
@@ -136,10 +158,10 @@ Graph Recorder::take(const Value& output) {
 
 bool can_record(const nn::NetworkConfig& network) {
   return std::holds_alternative<nn::UNet2DConfig>(network) ||
-         std::holds_alternative<nn::UNet1DConfig>(network);
+         std::holds_alternative<nn::UNet1DConfig>(network) || nn::classifier(network) != nullptr;
 }
 
-Graph record(const nn::NetworkConfig& network, const Shape& shape) {
+Graph record(const nn::NetworkConfig& network, const Shape& shape, Wanted wanted) {
   check(can_record(network), "runtime", "does not run networks of the type {} so far; use --backend torch",
         nn::type_name(network));
   Recorder recorder;
@@ -149,9 +171,11 @@ Graph record(const nn::NetworkConfig& network, const Shape& shape) {
   const bool classes = nn::class_count(network) > 0;
   if (classes) labels = recorder.input(Op::labels, {batch});
   if (width > 0) global_cond = recorder.input(Op::global_cond, {batch, width});
-  const Recorder::Value y =
-      nn::apply(recorder, network, {x, t, classes ? &labels : nullptr, width > 0 ? &global_cond : nullptr});
-  return recorder.take(y);
+  const nn::Inputs<Recorder::Value> in{x, t, classes ? &labels : nullptr, width > 0 ? &global_cond : nullptr};
+  if (wanted == Wanted::answer) return recorder.take(nn::apply(recorder, network, in));
+  const nn::ClassifierConfig* classifier = nn::classifier(network);
+  check(classifier != nullptr, "runtime", "the network is no classifier: it has no features");
+  return recorder.take(nn::classifier_features(recorder, *classifier, in));
 }
 
 }  // namespace langevin::runtime

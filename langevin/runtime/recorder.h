@@ -34,6 +34,7 @@ class Recorder {
   Value film(const Value& x, const Value& scale_bias);
   Value concat(const Value& x, const Value& y);
   Value upsample_nearest(const Value& x, int64_t height, int64_t width);
+  Value mean_positions(const Value& x);
   Value to_tokens(const Value& x);
   Value from_tokens(const Value& x, int64_t height, int64_t width);
   Value attention(const Value& q, const Value& k, const Value& v, int64_t heads);
@@ -55,8 +56,10 @@ static_assert(nn::SequenceInterpreter<Recorder>);
 /// Whether the runtime has the words of this network; the others are for libtorch, so far.
 bool can_record(const nn::NetworkConfig& network);
 
+/// What is wanted of a network: its answer, or of a classifier the features behind it.
+enum class Wanted { answer, features };
 /// The network applied to inputs of `shape`, (N,C,H,W) or (N,C,L). Error if it does not fit or
 /// cannot be recorded.
-Graph record(const nn::NetworkConfig& network, const Shape& shape);
+Graph record(const nn::NetworkConfig& network, const Shape& shape, Wanted wanted = Wanted::answer);
 
 }  // namespace langevin::runtime

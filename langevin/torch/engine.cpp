@@ -1,6 +1,10 @@
 #include "langevin/torch/engine.h"
 
+#include <optional>
+
+#include "langevin/model/classifier.h"
 #include "langevin/model/sampling.h"
+#include "langevin/torch/classifier_gradient.h"
 #include "langevin/torch/device.h"
 #include "langevin/torch/network_call.h"
 
@@ -49,9 +53,29 @@ class TorchEngine final : public Engine {
     });
   }
 
+  HostArrayF features(const HostArrayF& x, const std::vector<double>& t) override {
+    check_forward(spec_, x, t, {});
+    return with_own_errors([&] {
+      const at::NoGradGuard no_grad;
+      const at::Tensor seen = to_torch(x, device_).value;
+      return to_host({network_.features(seen, timestep_tensor(t, device_), {})});
+    });
+  }
+
+  void set_classifier(ModelFile model) override {
+    check_guides(model.spec, model.path.string(), spec_);
+    with_own_errors([&] {
+      classifier_.emplace(model.spec.network, Precision::fp32, device_, 0, false);
+      classifier_->store().load([&](const Parameter& p) { return model.tensor(p.name); });
+    });
+  }
+
   HostArrayF sample(const SampleRequest& request, const Observer<HostArrayF>& observer) override {
-    return with_own_errors(
-        [&] { return sample_request(sampling_backend(network_), spec_, target_, request, observer); });
+    return with_own_errors([&] {
+      SamplingBackend<TorchArray> backend = sampling_backend(network_);
+      if (classifier_) backend.classifier = classifier_gradient(*classifier_, target_);
+      return sample_request(backend, spec_, target_, request, observer);
+    });
   }
 
  private:
@@ -60,6 +84,7 @@ class TorchEngine final : public Engine {
   at::Device device_;
   int64_t threads_;
   TorchNetwork network_;
+  std::optional<TorchNetwork> classifier_;  // what samples are guided by
 };
 
 }  // namespace

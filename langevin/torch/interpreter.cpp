@@ -188,6 +188,11 @@ TorchValue TorchInterpreter::upsample_nearest(const Value& x, int64_t height, in
   return at::upsample_nearest2d(x, {height, width});
 }
 
+TorchValue TorchInterpreter::mean_positions(const Value& x) {
+  // The sum in fp32 whatever x is.
+  return x->dim() == 2 ? x.tensor() : cast(x->flatten(2).mean(2, false, at::kFloat));
+}
+
 TorchValue TorchInterpreter::to_tokens(const Value& x) {
   return x->dim() == 2 ? x->unsqueeze(1) : x->flatten(2).transpose(1, 2);
 }
@@ -274,6 +279,14 @@ at::Tensor TorchNetwork::run(const at::Tensor& x, const at::Tensor& t, const Tor
   each_condition([&](const Value*& input, const at::Tensor& value) { input = given(value); }, in, cond);
   TorchInterpreter interpreter(store_, context);
   return nn::apply(interpreter, config_, in);
+}
+
+at::Tensor TorchNetwork::features(const at::Tensor& x, const at::Tensor& t, const CallContext& context) {
+  const auto* c = nn::classifier(config_);
+  check(c != nullptr, "TorchNetwork", "the network is no classifier: it has no features");
+  TorchInterpreter interpreter(store_, context);
+  const TorchValue seen(x), told(t);
+  return nn::classifier_features(interpreter, *c, {.x = seen, .t = told})->to(at::kFloat).contiguous();
 }
 
 const nn::AutoencoderKLConfig& TorchNetwork::autoencoder() const {

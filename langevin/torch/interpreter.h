@@ -51,6 +51,7 @@ class TorchInterpreter {
   Value film(const Value& x, const Value& scale_bias);
   Value concat(const Value& x, const Value& y);
   Value upsample_nearest(const Value& x, int64_t height, int64_t width);
+  Value mean_positions(const Value& x);
   Value to_tokens(const Value& x);
   Value from_tokens(const Value& x, int64_t height, int64_t width);
   Value attention(const Value& q, const Value& k, const Value& v, int64_t heads);
@@ -127,6 +128,9 @@ class TorchNetwork {
   /// x (N,C,H,W) or (N,C,L) fp32, t (N) fp32 -> the same with the network's output channels, fp32.
   at::Tensor operator()(const at::Tensor& x, const at::Tensor& t, const TorchConditions& cond,
                         const CallContext& context);
+
+  /// Of a classifier, Error of another: what its last layer sees (N,D), fp32.
+  at::Tensor features(const at::Tensor& x, const at::Tensor& t, const CallContext& context);
 
   /// Of an autoencoder, Error of another: x (N,C,H,W) fp32 -> its latents' Gaussian, z (N,latent,h,w) fp32 ->
   /// a picture; fp32.

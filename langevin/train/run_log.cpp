@@ -40,9 +40,20 @@ double number(const json& line, const char* key) {
 
 }  // namespace
 
+namespace {
+
+size_t quarter_of(double share) { return static_cast<size_t>(std::clamp(4 * share, 0.0, 3.0)); }
+
+}  // namespace
+
+void LogInterval::add_answer(double share, double correct) {
+  quartile_correct[quarter_of(share)] += correct;
+  ++quartile_answers[quarter_of(share)];
+}
+
 void LogInterval::add_sample(double share, double value) {
   if (!std::isfinite(value)) return;
-  const auto quarter = static_cast<size_t>(std::clamp(4 * share, 0.0, 3.0));
+  const size_t quarter = quarter_of(share);
   quartile_loss[quarter] += value;
   ++quartile_samples[quarter];
 }
@@ -53,7 +64,9 @@ json to_json(const LogInterval& i) {
           {"gradient_norm", i.gradient_norm},
           {"gradient_steps", i.gradient_steps},
           {"quartile_loss", i.quartile_loss},
-          {"quartile_samples", i.quartile_samples}};
+          {"quartile_samples", i.quartile_samples},
+          {"quartile_correct", i.quartile_correct},
+          {"quartile_answers", i.quartile_answers}};
 }
 
 LogInterval log_interval_from_json(const json& json) {
@@ -64,10 +77,13 @@ LogInterval log_interval_from_json(const json& json) {
   i.gradient_steps = json.at("gradient_steps").get<int64_t>();
   i.quartile_loss = json.at("quartile_loss").get<std::array<double, 4>>();
   i.quartile_samples = json.at("quartile_samples").get<std::array<int64_t, 4>>();
+  i.quartile_correct = json.value("quartile_correct", i.quartile_correct);
+  i.quartile_answers = json.value("quartile_answers", i.quartile_answers);
   return i;
 }
 
-RunLog::RunLog(const std::filesystem::path& run, bool resume, int64_t step) : run_(run) {
+RunLog::RunLog(const std::filesystem::path& run, bool resume, int64_t step, std::string loss)
+    : run_(run), loss_(std::move(loss)) {
   const auto path = run / "log.jsonl";
   if (resume && std::filesystem::exists(path)) {
     std::istringstream stream(read_file(path, size_t{1} << 32));
@@ -86,6 +102,27 @@ RunLog::RunLog(const std::filesystem::path& run, bool resume, int64_t step) : ru
   if (resume) events_->restart(step + 1);
 }
 
+namespace {
+
+/// Of a classifier: the share of samples whose class was found, in all and by quarter.
+void add_accuracy(const LogInterval& i, json& line) {
+  double correct = 0;
+  int64_t answers = 0;
+  json quarters = json::array();
+  for (size_t q = 0; q < 4; ++q) {
+    correct += i.quartile_correct[q];
+    answers += i.quartile_answers[q];
+    quarters.push_back(i.quartile_answers[q] == 0
+                           ? json(nullptr)
+                           : json(i.quartile_correct[q] / static_cast<double>(i.quartile_answers[q])));
+  }
+  if (answers == 0) return;
+  line["accuracy"] = correct / static_cast<double>(answers);
+  line["accuracy_by_quartile"] = quarters;
+}
+
+}  // namespace
+
 void RunLog::write(const LogInterval& interval, const json& extra) {
   json line = extra;
   line["loss"] = finite(interval.mean_loss());
@@ -98,9 +135,10 @@ void RunLog::write(const LogInterval& interval, const json& extra) {
     quartiles.push_back(n == 0 ? json(nullptr) : finite(interval.quartile_loss[q] / static_cast<double>(n)));
   }
   line["loss_by_quartile"] = quartiles;
+  add_accuracy(interval, line);
   append_line(run_ / "log.jsonl", line.dump() + "\n");
   const auto step = line.at("step").get<int64_t>();
-  for (const char* key : {"loss", "gradient_norm", "lr", "images_per_second"}) {
+  for (const char* key : {"loss", "accuracy", "gradient_norm", "lr", "images_per_second"}) {
     if (line.contains(key) && line[key].is_number()) events_->scalar(key, step, line[key].get<double>());
   }
   for (size_t q = 0; q < 4; ++q) {
@@ -121,7 +159,7 @@ void RunLog::image(int64_t step, int64_t width, int64_t height, int64_t channels
 void RunLog::draw() const {
   Chart chart{.title = "Training loss",
               .x_label = "step",
-              .y_label = "mean squared error",
+              .y_label = loss_,
               .log_x = false,
               .log_y = true,
               .series = {}};

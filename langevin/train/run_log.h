@@ -20,8 +20,12 @@ struct LogInterval {
   int64_t gradient_steps = 0;             // steps with a finite gradient
   std::array<double, 4> quartile_loss{};  // unweighted mean squares, by quarter of the times drawn
   std::array<int64_t, 4> quartile_samples{};
+  std::array<double, 4> quartile_correct{};  // of a classifier, as its samples
+  std::array<int64_t, 4> quartile_answers{};
   /// `share` in [0, 1): of the times that are drawn below the sample's.
   void add_sample(double share, double loss);
+  /// Whether a classifier found that sample's class, 1 or 0.
+  void add_answer(double share, double correct);
   /// NaN if no step had a finite loss.
   double mean_loss() const { return steps == 0 ? std::nan("") : loss / static_cast<double>(steps); }
 };
@@ -32,7 +36,9 @@ class RunLog {
  public:
   /// Opens or continues the log of a run. On resume lines beyond `step` (of a run that was killed after its
   /// last checkpoint) and lines marked "partial" are dropped.
-  RunLog(const std::filesystem::path& run, bool resume, int64_t step);
+  /// `loss` names what is minimised, for the chart.
+  RunLog(const std::filesystem::path& run, bool resume, int64_t step,
+         std::string loss = "mean squared error");
 
   /// Appends one line: the interval's means with `extra` (step, images, lr, ...). Error on a full disk.
   void write(const LogInterval& interval, const nlohmann::json& extra);
@@ -43,6 +49,7 @@ class RunLog {
 
  private:
   std::filesystem::path run_;
+  std::string loss_;
   std::vector<nlohmann::json> lines_;
   std::unique_ptr<EventWriter> events_;
 };

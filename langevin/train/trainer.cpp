@@ -11,6 +11,7 @@
 #include "langevin/io/png.h"
 #include "langevin/torch/device.h"
 #include "langevin/train/checkpoint.h"
+#include "langevin/train/classifier_step.h"
 #include "langevin/train/precision_choice.h"
 #include "langevin/train/preview.h"
 #include "langevin/train/schedule_lr.h"
@@ -31,16 +32,20 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+bool classifies(const Recipe& recipe) { return recipe.task == "classifier"; }
+
 ModelSpec make_spec(const TrainJob& job, const PreparedSet& data) {
   ModelSpec spec;
   const auto& summary = data.summary();
-  if (job.recipe.classes) {
+  if (job.recipe.classes || classifies(job.recipe)) {
     for (const auto& [name, count] : summary.classes) spec.labels.push_back(name);
   }
   if (spec.labels.size() < 2) spec.labels.clear();  // one class says nothing
   const ImageSpec& image = data.spec();
   const auto classes = static_cast<int64_t>(spec.labels.size());
-  spec.null_class = classes > 0 && job.recipe.label_dropout > 0;
+  check(classes > 0 || !classifies(job.recipe), summary.path,
+        "a classifier needs examples of two classes or more; a subfolder of pictures is a class");
+  spec.null_class = classes > 0 && job.recipe.label_dropout > 0 && !classifies(job.recipe);
   spec.network = make_network(job.recipe, image.channels, image.height, image.width, classes);
   spec.target = job.recipe.target;
   spec.schedule = job.recipe.schedule;
@@ -55,22 +60,44 @@ ModelSpec make_spec(const TrainJob& job, const PreparedSet& data) {
 }
 
 TrainingObjective make_objective(const Recipe& recipe, const ModelSpec& spec) {
+  TimeDraws times = recipe.times;
+  times.whole_range = classifies(recipe);
   return {.target = target_of(spec),
           .loss = recipe.loss,
-          .times = recipe.times,
+          .times = times,
           .label_dropout = recipe.label_dropout,
           .null_label = null_label(spec),
           .conditional = !spec.labels.empty(),
+          .noisy = recipe.classifier_noisy || !classifies(recipe),
           .seed = static_cast<uint64_t>(recipe.seed),
           .batch = recipe.batch,
           .parts = recipe.accumulation,
           .recompute = recipe.recompute};
 }
 
+/// What is trained on, and what a classifier is judged by; null: nothing.
+struct DataParts {
+  std::shared_ptr<const Dataset> training, held_out;
+};
+
+DataParts split_data(const Recipe& recipe, const std::shared_ptr<const PreparedSet>& data) {
+  if (!classifies(recipe)) return {data, nullptr};
+  const auto order = permutation(static_cast<uint32_t>(data->size()),
+                                 // Step 0 are the orders of epochs.
+                                 NoiseKey{static_cast<uint64_t>(recipe.seed), 0, Purpose::data_order, 1});
+  const auto held = static_cast<int64_t>(recipe.classifier_held_out * static_cast<double>(data->size()));
+  std::vector<int64_t> back(order.begin(), order.begin() + held), rest(order.begin() + held, order.end());
+  std::sort(back.begin(), back.end());
+  std::sort(rest.begin(), rest.end());
+  return {subset(data, std::move(rest)), held > 0 ? subset(data, std::move(back)) : nullptr};
+}
+
 LoaderOptions loader_options(const TrainJob& job) {
   LoaderOptions options;
   options.batch = job.recipe.batch;
   options.seed = static_cast<uint64_t>(job.recipe.seed);
+  options.flip = job.data_options.flip;
+  options.random_crop = job.data_options.fit == "random-crop";
   return options;
 }
 
@@ -86,6 +113,8 @@ class Trainer {
     if (job_.recipe.target.kind == "edm" && job_.recipe.target.sigma_data == 0)
       job_.recipe.target.sigma_data = standard_deviation(*data_);
     spec_ = make_spec(job_, *data_);
+    parts_ = split_data(job_.recipe, data_);
+    if (classifies(job_.recipe)) job_.recipe.sample_count = 0;  // it makes nothing
     const Precision precision = choose_precision(job_.recipe.precision, device_);
     job_.recipe.precision = to_string(precision);
     config_ = job_schema(job_).to_toml();
@@ -110,7 +139,7 @@ class Trainer {
     }
     make_folders(run_ / "samples");
     write_file(run_ / "config.toml", config_);
-    log_.emplace(run_, resume, state_.step);
+    log_.emplace(run_, resume, state_.step, classifies(job_.recipe) ? "cross-entropy" : "mean squared error");
     if (!resume)
       save_checkpoint(run_, state_, spec_, network_->store(), *optimizer_, config_,
                       job_.recipe.checkpoint_keep);
@@ -121,7 +150,7 @@ class Trainer {
     seconds_before_ = saved_at_ = interval_start_ = state_.seconds;
     images_at_interval_ = state_.position;
     plan_preview();
-    loader_.emplace(data_, loader_options(job_), state_.position);
+    loader_.emplace(parts_.training, data_->spec(), loader_options(job_), state_.position);
     const int64_t total = job_.recipe.steps;
     const double minutes_left =
         job_.recipe.minutes > 0 ? std::max(1e-3, job_.recipe.minutes - state_.seconds / 60) : 0;
@@ -253,11 +282,14 @@ class Trainer {
     double loss = 0;
     for (int64_t part = 0; part < r.accumulation; ++part) {
       const Batch batch = loader_->next();
-      const PartResult result = training_part(*pass_, *objective_, batch, state_.step, part);
+      const PartResult result = classifies(r)
+                                    ? classifier_part(*network_, *objective_, batch, state_.step, part)
+                                    : training_part(*pass_, *objective_, batch, state_.step, part);
       optimizer_->collect(r.accumulation == 1);
       loss += result.loss / static_cast<double>(r.accumulation);
       for (size_t i = 0; i < result.errors.size(); ++i) {
         state_.interval.add_sample(result.shares[i], result.errors[i]);
+        if (!result.correct.empty()) state_.interval.add_answer(result.shares[i], result.correct[i]);
       }
     }
     const double part_share = 1.0 / static_cast<double>(r.accumulation);
@@ -380,6 +412,8 @@ class Trainer {
         !snapshot_due(job_.recipe, optimizer_->updates()))
       save_snapshot(run_, job_.recipe, spec_, network_->store(), *optimizer_);
     if (stepped_ && job_.recipe.sample_count > 0 && reason != "signal") preview();
+    std::optional<ClassifierScore> score;
+    if (parts_.held_out && reason != "signal") score = judge();
     return {.run = run_,
             .model = run_ / "model.safetensors",
             .steps = state_.step,
@@ -388,7 +422,15 @@ class Trainer {
             .loss = result_loss_,
             .skipped = state_.skipped,
             .rollbacks = state_.rollbacks,
-            .ended_by = reason};
+            .ended_by = reason,
+            .score = score};
+  }
+
+  /// The averaged weights on the examples held out.
+  ClassifierScore judge() {
+    TorchNetwork network(spec_.network, Precision::fp32, device_, 0, false);
+    network.store().flat().copy_(optimizer_->ema());
+    return score_classifier(network, *objective_, spec_, *parts_.held_out, stop_);
   }
 
   TrainJob job_;
@@ -398,6 +440,7 @@ class Trainer {
   const StopSignal& stop_;
   at::Device device_ = at::kCPU;
   std::shared_ptr<PreparedSet> data_;
+  DataParts parts_;
   ModelSpec spec_;
   std::string config_;
   std::optional<TorchNetwork> network_;

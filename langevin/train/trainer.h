@@ -3,10 +3,12 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 #include "langevin/core/console.h"
 #include "langevin/core/signals.h"
+#include "langevin/train/classifier_score.h"
 #include "langevin/train/job.h"
 
 namespace langevin {
@@ -19,7 +21,8 @@ struct TrainResult {
   double loss = 0;                   // mean of the last logged interval
   int64_t skipped = 0;               // steps skipped for a non-finite gradient
   int64_t rollbacks = 0;
-  std::string ended_by;  // "steps" | "minutes" | "signal"
+  std::string ended_by;                       // "steps" | "minutes" | "signal"
+  std::optional<ClassifierScore> score = {};  // of a classifier on the examples held out
 };
 
 /// Trains into the folder `run`. Without `resume` the folder must be absent or empty; with it the newest

@@ -31,37 +31,47 @@ std::vector<int64_t> draw_labels(const TrainingObjective& o, const Batch& batch)
 
 }  // namespace
 
+std::vector<double> to_doubles(const at::Tensor& values) {
+  const at::Tensor host = values.detach().to(at::kCPU, at::kDouble).contiguous();
+  return {host.data_ptr<double>(), host.data_ptr<double>() + host.numel()};
+}
+
+NoisedBatch noised_batch(const TrainingObjective& o, const Batch& batch, int64_t step, int64_t part,
+                         at::Device device) {
+  const at::NoGradGuard no_grad;
+  NoisedBatch noised;
+  const TorchArray x0 = to_torch(batch.images, device);
+  std::vector<TrainingLevel> levels;
+  std::vector<double> told;
+  for (const DrawnTime& drawn : draw_times(o, batch, step, part)) {
+    levels.push_back(o.noisy ? training_level(o.target, drawn.t, o.loss) : TrainingLevel{0, 1, 0, 0, 0, 1});
+    told.push_back(levels.back().told);
+    noised.weights.push_back(levels.back().weight);
+    noised.shares.push_back(o.noisy ? drawn.share : 0);
+  }
+  const TorchArray eps = noise_like(x0, NoiseKey{o.seed, batch.first, Purpose::training_noise, 0});
+  const TrainingPair<TorchArray> pair = training_pair<TorchArray>(levels, x0, eps);
+  noised.input = pair.input.value;
+  noised.answer = pair.answer.value;
+  noised.told = timestep_tensor(told, device);
+  return noised;
+}
+
 PartResult training_part(TrainingPass& pass, const TrainingObjective& o, const Batch& batch, int64_t step,
                          int64_t part) {
   const at::Device device = pass.network().store().device();
-  const int64_t n = batch.images.batch();
-  PartResult result;
-  std::vector<TrainingLevel> levels;
-  std::vector<double> told, weights;
-  for (const DrawnTime& drawn : draw_times(o, batch, step, part)) {
-    levels.push_back(training_level(o.target, drawn.t, o.loss));
-    told.push_back(levels.back().told);
-    weights.push_back(levels.back().weight / static_cast<double>(n));
-    result.shares.push_back(drawn.share);
-  }
-
-  TrainingPair<TorchArray> pair;
-  {
-    const at::NoGradGuard no_grad;
-    const TorchArray x0 = to_torch(batch.images, device);
-    const TorchArray eps = noise_like(x0, NoiseKey{o.seed, batch.first, Purpose::training_noise, 0});
-    pair = training_pair<TorchArray>(levels, x0, eps);
-  }
+  NoisedBatch noised = noised_batch(o, batch, step, part, device);
+  for (double& weight : noised.weights) weight /= static_cast<double>(batch.images.batch());
   const CallContext context{true, o.seed, static_cast<uint32_t>(step), batch.first, o.recompute};
-  const PassLosses losses = pass({.input = pair.input.value,
-                                  .answer = pair.answer.value,
-                                  .told = timestep_tensor(told, device),
-                                  .weights = timestep_tensor(weights, device),
+  const PassLosses losses = pass({.input = noised.input,
+                                  .answer = noised.answer,
+                                  .told = noised.told,
+                                  .weights = timestep_tensor(noised.weights, device),
                                   .labels = label_tensor(draw_labels(o, batch), device)},
                                  context);
-
-  const at::Tensor host = losses.errors.to(at::kCPU, at::kDouble).contiguous();
-  result.errors.assign(host.data_ptr<double>(), host.data_ptr<double>() + n);
+  PartResult result;
+  result.shares = std::move(noised.shares);
+  result.errors = to_doubles(losses.errors);
   result.loss = losses.loss.item<double>();
   return result;
 }

@@ -65,6 +65,9 @@ TEST(Target, APerfectNetworkGivesBackTheData) {
         return answer;
       };
       const PathPoint p = target.path().at(t);
+      EXPECT_EQ(target.input(t).told, level.told);
+      EXPECT_NEAR(target.input(t).scale * p.alpha, level.input_x0, 1e-12);
+      EXPECT_NEAR(target.input(t).scale * p.sigma, level.input_eps, 1e-12);
       EXPECT_NEAR(target.level_of_told(level.told).sigma[0], p.sigma, 1e-12 * p.sigma);
       const Prediction<A> got = make_denoiser(perfect, target)(lincomb(p.alpha, x0, p.sigma, eps), t, {});
       EXPECT_LT(furthest(got.x0, x0), 1e-10) << target.config().kind << " " << t;

@@ -134,6 +134,61 @@ TEST_F(Training, PowerAveragesSurviveResume) {
   EXPECT_THROW(run("parts", part, true), Error);
 }
 
+TEST_F(Training, AClassifierLearnsAndIsJudgedByWhatItHasNotSeen) {
+  job_.recipe.task = "classifier";
+  job_.recipe.steps = 150;
+  job_.recipe.network.dropout = 0;
+  job_.recipe.classifier_held_out = 0.2;
+  job_.recipe.schedule.kind = "cosine";
+  job_.recipe.optimizer.warmup = 10;
+  job_.recipe.optimizer.lr = 4e-3;
+  job_.recipe.batch = 16;
+  const TrainResult result = run("whole", job_);
+  ASSERT_TRUE(result.score.has_value());
+  EXPECT_EQ(result.score->count, 12);   // of 60
+  EXPECT_GE(result.score->clean, 0.5);  // a guess: 0.1
+  EXPECT_GE(result.score->by_quarter[0], 0.5);
+  const json first = log("whole").front(), last = log("whole").back();
+  EXPECT_LT(last["loss"].get<double>(), first["loss"].get<double>());
+  EXPECT_GT(last["accuracy"].get<double>(), first["accuracy"].get<double>());
+  // Pure noise tells nothing: the last quarter is never as clear as the first.
+  EXPECT_GT(last["accuracy_by_quartile"][0], last["accuracy_by_quartile"][3]);
+  EXPECT_TRUE(fs::is_empty(folder_ / "whole" / "samples"));
+  const ModelSpec spec = open_model(folder_ / "whole").spec;
+  EXPECT_EQ(nn::classifier(spec.network)->num_classes, 10);
+  EXPECT_EQ(spec.labels.size(), 10U);
+  EXPECT_FALSE(spec.null_class);
+}
+
+TEST_F(Training, AClassifierResumesBitForBit) {
+  job_.recipe.task = "classifier";
+  job_.recipe.steps = 60;
+  const TrainResult whole = run("whole", job_);
+  TrainJob part = job_;
+  part.recipe.steps = 23;
+  run("parts", part);
+  const TrainResult parts = run("parts", job_, true);
+  EXPECT_EQ(weights("parts"), weights("whole"));
+  EXPECT_EQ(log("parts"), log("whole"));
+  EXPECT_EQ(parts.score->clean, whole.score->clean);
+  EXPECT_EQ(parts.score->by_quarter, whole.score->by_quarter);
+}
+
+TEST_F(Training, AClassifierOfCleanPicturesAndOnesWithoutClasses) {
+  job_.recipe.task = "classifier";
+  job_.recipe.steps = 3;
+  job_.recipe.classifier_noisy = false;
+  const TrainResult result = run("clean", job_);
+  EXPECT_FALSE(result.score->noisy);
+  EXPECT_FALSE(nn::classifier(open_model(folder_ / "clean").spec.network)->noisy);
+  job_.recipe.classifier_held_out = 0;
+  EXPECT_FALSE(run("all", job_).score.has_value());
+  for (const auto& entry : fs::directory_iterator(job_.data)) {
+    if (entry.path().filename().string().find("labels") != std::string::npos) fs::remove(entry.path());
+  }
+  EXPECT_THROW(run("none", job_), Error);
+}
+
 TEST(PowerEma, FollowsTheWeightsByItsDecay) {
   ParameterStore store(at::kCPU, 1);
   store.get("w", {5}, {nn::Init::Kind::normal, 1.0}, false);
