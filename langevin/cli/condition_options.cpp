@@ -48,7 +48,8 @@ void add_condition(CLI::App& app, ConditionOptions& o) {
 
 std::vector<int64_t> chosen_classes(const ConditionOptions& o, const ModelSpec& spec,
                                     const std::string& model) {
-  const int64_t known = nn::class_count(spec.network) == 0 ? 0 : static_cast<int64_t>(spec.labels.size());
+  const bool knows = nn::class_count(spec.network) > 0 || nn::classifier(spec.network) != nullptr;
+  const auto known = knows ? static_cast<int64_t>(spec.labels.size()) : int64_t{0};
   std::vector<int64_t> chosen;
   if (known == 0) {
     check(o.classes.empty(), "--class", "{} was trained without classes; leave the option out", model);

@@ -43,7 +43,7 @@ void run(const SamplePlan& plan, const ModelSpec& spec, Engine& engine, bool she
       progress.finish();
       fail("stopped after {} of {} samples: {}", done, plan.count, out.samples->left_behind(done));
     }
-    out.samples->add(x0, request.labels);
+    out.samples->add(x0, plan.told ? request.labels : request.guided_to);
     if (out.animation) out.animation->finish_batch(done, x0);
     for (int64_t i = 0; sheet && i < count && done + i < kSheet; ++i) {
       out.sheet.push_back(to_image(x0.sample(i), plan.shape, spec));
@@ -111,9 +111,13 @@ void sample_verb(const Arguments& arguments) {
   const StopSignal stop;
   Console console(o.common.level());
   ModelFile model = open_named_model(o.model, console);
-  const ModelSpec spec = model.spec;
-  const SamplePlan plan = make_plan(o, model, console);
+  ModelSpec spec = model.spec;
+  std::optional<ModelFile> classifier = open_classifier(o.classifier, spec, o.backend, console);
+  const SamplePlan plan = make_plan(o, model, console, classifier ? &classifier->spec : nullptr);
   const auto engine = open_engine(std::move(model), o.backend, console);
+  if (classifier && spec.labels.empty())
+    spec.labels = classifier->spec.labels;  // what the samples are called
+  if (classifier) engine->set_classifier(std::move(*classifier));
   Outputs out = open_outputs(o, plan, spec);  // after what may fail: an empty folder is no result
   const auto start = std::chrono::steady_clock::now();
   run(plan, spec, *engine, !o.grid.empty(), out, console, stop);

@@ -72,7 +72,11 @@ nlohmann::json describe(const SampleOptions& o, const ModelFile& model, const Sa
                             {"seed", plan.request.seed},
                             {"version", LANGEVIN_VERSION}};
   parameters.update(describe_threshold(plan.request.threshold));
-  if (!plan.classes.empty()) parameters.update(describe_guidance(plan.request.guidance, model.spec));
+  if (plan.told) parameters.update(describe_guidance(plan.request.guidance, model.spec));
+  if (plan.guided) {
+    parameters["classifier"] = o.classifier.model;
+    parameters["classifier_scale"] = plan.request.classifier_scale;
+  }
   if (!o.init.empty()) parameters["init"] = o.init;
   parameters.update(describe_edits(o.edit, plan.request));
   return parameters;
@@ -89,6 +93,7 @@ void add_sample_options(CLI::App& app, SampleOptions& o) {
   app.add_flag("--list-samplers", o.list_samplers, "print each sampler's order, calls and options, and nothing else")
       ->group("Sampler");
   add_condition(app, o.condition);
+  add_classifier(app, o.classifier);
   app.add_option("--init", o.init, "FILE.safetensors whose tensor x_T is the noise to start from");
   add_edit(app, o.edit);
   app.add_option("--batch", o.batch, "samples at once; default: by their size")->check(CLI::Range(1, 65536));
@@ -102,12 +107,15 @@ void add_sample_options(CLI::App& app, SampleOptions& o) {
   app.footer(kExamples);
 }
 
-SamplePlan make_plan(const SampleOptions& o, const ModelFile& model, Console& console) {
+SamplePlan make_plan(const SampleOptions& o, const ModelFile& model, Console& console,
+                     const ModelSpec* classifier) {
   const ModelSpec& spec = model.spec;
   SamplePlan plan;
   const Shape input = nn::input_shape(spec.network, 1);
   check(nn::autoencoder(spec.network) == nullptr, o.model,
         "is an autoencoder, not a model of samples; `langevin forward` encodes and decodes with it");
+  check(nn::classifier(spec.network) == nullptr, o.model,
+        "is a classifier, which makes nothing; give it with --classifier beside a model that does");
   check(input.size() == 4, o.model, "is a model of sequences; sample makes pictures (see langevin forward)");
   each_condition(
       [&](const std::optional<nn::Condition>& taken) {
@@ -127,8 +135,14 @@ SamplePlan make_plan(const SampleOptions& o, const ModelFile& model, Console& co
   request.sampler = chosen_sampler(o.sampler, spec, edit_wish(o.edit, spec));
   request.threshold = chosen_threshold(o.condition, spec, request.sampler);
   request.seed = o.seed;
-  plan.classes = chosen_classes(o.condition, spec, o.model);
-  request.guidance = chosen_guidance(o.condition, spec, o.model, !plan.classes.empty());
+  plan.told = nn::class_count(spec.network) > 0;
+  plan.guided = classifier != nullptr;
+  plan.classes = plan.told || !plan.guided ? chosen_classes(o.condition, spec, o.model)
+                                           : chosen_classes(o.condition, *classifier, o.classifier.model);
+  request.guidance = chosen_guidance(o.condition, spec, o.model, plan.told);
+  request.classifier_scale = chosen_scale(o.classifier);
+  if (plan.guided && !o.condition.guidance)
+    request.guidance.scale = 1;  // one of the two, unless both are asked for
   put_edits(o.edit, spec, plan.shape, console, request);
   check_edited(o, request);
   as_usage([&] { plan.calls = sample_calls(spec, request); });
@@ -142,9 +156,11 @@ SampleRequest batch_request(const SamplePlan& plan, int64_t first, int64_t count
   SampleRequest request = plan.request;
   request.first_sample = static_cast<uint64_t>(first);
   request.count = count;
-  for (int64_t i = 0; i < count && !plan.classes.empty(); ++i) {
-    request.labels.push_back(plan.classes[static_cast<size_t>(first + i) % plan.classes.size()]);
-  }
+  std::vector<int64_t> classes;
+  for (int64_t i = 0; i < count && !plan.classes.empty(); ++i)
+    classes.push_back(plan.classes[static_cast<size_t>(first + i) % plan.classes.size()]);
+  if (plan.told) request.labels = classes;
+  if (plan.guided) request.guided_to = classes;
   if (plan.x_T) request.x_T = rows(*plan.x_T, first, count);
   if (request.from) request.from = repeat(*plan.request.from, count);
   if (request.inpaint) {
