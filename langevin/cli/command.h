@@ -25,6 +25,7 @@ void invert_verb(const Arguments& arguments);
 void interpolate_verb(const Arguments& arguments);
 void forward_verb(const Arguments& arguments);
 void inspect_verb(const Arguments& arguments);
+void eval_verb(const Arguments& arguments);
 void ema_verb(const Arguments& arguments);
 void import_verb(const Arguments& arguments);
 void export_verb(const Arguments& arguments);

@@ -3,9 +3,9 @@
 #include <cmath>
 
 #include "langevin/cli/command.h"
+#include "langevin/cli/eval_task.h"
 #include "langevin/cli/inspect_data.h"
 #include "langevin/core/names.h"
-#include "langevin/model/diffusers_folder.h"
 #include "langevin/model/model_file.h"
 #include "langevin/nn/network.h"
 #include "langevin/sample/sampler.h"
@@ -25,21 +25,6 @@ constexpr const char* kExamples =
     "Examples:\n"
     "  langevin inspect runs/a                       (a run folder, a checkpoint or a model file)\n"
     "  langevin inspect data/emoji --grid look.png   (a data set; the sheet shows some of its pictures)";
-
-/// By content: a safetensors file, or a folder that training made, is a model.
-bool is_model(const fs::path& path) {
-  if (fs::is_directory(path)) {
-    return fs::exists(path / "model.safetensors") || fs::exists(path / "checkpoints") ||
-           fs::exists(path / "config.toml") || is_diffusers_folder(path);
-  }
-  if (path.extension() == ".safetensors") return true;
-  try {
-    SafetensorsFile::open(path);
-    return true;
-  } catch (const Error&) {
-    return false;
-  }
-}
 
 /// "1.23 M"
 std::string si(double value) {

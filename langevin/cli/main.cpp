@@ -27,6 +27,7 @@ constexpr std::array kVerbs{
     Verb{"interpolate", "go from one picture to another", interpolate_verb},
     Verb{"forward", "one call of a model's network on given tensors", forward_verb},
     Verb{"inspect", "say what a model or a data set is", inspect_verb},
+    Verb{"eval", "measure how good a model or a set of samples is", eval_verb},
     Verb{"ema", "average a run's weights over a length chosen after training", ema_verb},
     Verb{"import", "read a model of another project into one file", import_verb},
     Verb{"export", "write a model in another project's format", export_verb},

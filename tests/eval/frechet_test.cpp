@@ -14,9 +14,9 @@
 namespace langevin {
 namespace {
 
-Gaussian diagonal(const std::vector<double>& mean, const std::vector<double>& variances) {
+GaussianFit diagonal(const std::vector<double>& mean, const std::vector<double>& variances) {
   const size_t d = mean.size();
-  Gaussian g{mean, std::vector<double>(d * d)};
+  GaussianFit g{mean, std::vector<double>(d * d)};
   for (size_t i = 0; i < d; ++i) g.covariance[i * d + i] = variances[i];
   return g;
 }
@@ -27,7 +27,7 @@ std::vector<float> normal_rows(int64_t n, int64_t dim, uint64_t stream) {
   return rows;
 }
 
-Gaussian fitted(const std::vector<float>& rows, int64_t dim) {
+GaussianFit fitted(const std::vector<float>& rows, int64_t dim) {
   Moments moments(dim);
   moments.add(rows);
   return moments.gaussian();
@@ -37,8 +37,8 @@ TEST(Frechet, OneApartInEveryMeanIsTheDimension) {
   for (const size_t d : {1, 2, 7, 64}) {
     const std::vector<double> ones(d, 1.0), zeros(d, 0.0);
     EXPECT_NEAR(frechet_distance(diagonal(zeros, ones), diagonal(ones, ones)), static_cast<double>(d), 1e-9);
-    const Gaussian noisy = fitted(normal_rows(300, static_cast<int64_t>(d), 5), static_cast<int64_t>(d));
-    Gaussian moved = noisy;
+    const GaussianFit noisy = fitted(normal_rows(300, static_cast<int64_t>(d), 5), static_cast<int64_t>(d));
+    GaussianFit moved = noisy;
     for (double& m : moved.mean) m += 1;
     EXPECT_NEAR(frechet_distance(noisy, moved), static_cast<double>(d), 1e-9 * static_cast<double>(d));
     EXPECT_NEAR(frechet_distance(noisy, noisy), 0, 1e-9 * static_cast<double>(d));
@@ -148,7 +148,7 @@ TEST(Moments, DoNotDependOnBatchesNorOnALargeMean) {
   first.merge(second);
   for (const Moments* other : {&pieces, &first}) {
     EXPECT_EQ(other->count(), n);
-    const Gaussian a = whole.gaussian(), b = other->gaussian();
+    const GaussianFit a = whole.gaussian(), b = other->gaussian();
     for (size_t i = 0; i < a.mean.size(); ++i) EXPECT_NEAR(a.mean[i], b.mean[i], 1e-12);
     for (size_t i = 0; i < a.covariance.size(); ++i) EXPECT_NEAR(a.covariance[i], b.covariance[i], 1e-12);
   }
@@ -194,7 +194,7 @@ TEST(SingularValues, OfTheSecondDifference) {
 
 TEST(CovarianceRoot, FindsTheRank) {
   const int64_t d = 20;
-  const Gaussian g = fitted(normal_rows(8, d, 4), d);
+  const GaussianFit g = fitted(normal_rows(8, d, 4), d);
   const Matrix root = covariance_root(g.covariance, d);
   EXPECT_EQ(root.cols, 7);
   for (int64_t i = 0; i < d; ++i) {
