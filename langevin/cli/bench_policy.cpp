@@ -114,8 +114,8 @@ struct Calls {
 HostArrayF plain_call(const ModelFile& model, const Calls& calls) {
   const nn::NetworkConfig& network = model.spec.network;
   runtime::Weights weights(model.weights);
-  runtime::Conditioning conditioning(runtime::record(network, nn::input_shape(network, 1)), weights);
-  runtime::Plan plan(runtime::record(network, calls.x.shape()), runtime::Type::fp32, {conditioning, weights});
+  runtime::Conditioning conditioning(runtime::record(network, runtime::usual_call(network, 1)), weights);
+  runtime::Plan plan(runtime::record(network, runtime::usual_call(network, calls.x.batch())), runtime::Type::fp32, {conditioning, weights});
   const std::vector<double> t(static_cast<size_t>(calls.x.batch()), Calls::timestep(0));
   HostArrayF out(plan.output_shape());
   const Cond<HostArrayF>& cond = calls.observations.front();

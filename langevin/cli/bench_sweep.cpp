@@ -93,7 +93,7 @@ double forward_gflops(runtime::RuntimeNetwork& network, const nn::UNet2DConfig& 
   const HostArrayF x = noise_like(HostArrayF(nn::input_shape(config, batch)), NoiseKey{});
   const std::vector<double> t(static_cast<size_t>(batch), 10.0);
   const std::vector<int64_t> labels(config.num_class_embeds > 0 ? t.size() : 0, 3);
-  const double seconds = median_seconds(stop, [&] { network(x, t, labels); });
+  const double seconds = median_seconds(stop, [&] { network(x, t, {labels}); });
   return 1e-9 * flops * static_cast<double>(batch) / seconds;
 }
 

@@ -81,12 +81,23 @@ void AttentionStep::bind(const Buffers& buffers) {
   mix_.buffer(DNNL_ARG_SCRATCHPAD, mix_chosen_.scratchpad_desc(), engine_, buffers.place(scratch_));
 }
 
+// The softmax gives what is so small exactly nothing; every query sees the first key.
+void AttentionStep::hide(float* scores) const {
+  constexpr float kHidden = -1e30F;
+  const AttentionSpec& s = spec_;
+  for (int64_t row = 0; row < at_once_ * s.heads * s.queries; ++row) {
+    const int64_t seen = std::clamp<int64_t>(row % s.queries + *s.ahead + 1, 1, s.keys);
+    std::fill(scores + row * s.keys + seen, scores + (row + 1) * s.keys, kHidden);
+  }
+}
+
 void AttentionStep::run(const Call& call, const dnnl::stream& stream) {
   const AttentionSpec& s = spec_;
   const auto scale =
       static_cast<float>(1.0 / std::sqrt(static_cast<double>(s.channels) / static_cast<double>(s.heads)));
   for (int64_t part = 0; part < chunk; part += at_once_) {
     scores_.run(stream, call.first, part);
+    if (spec_.ahead) hide(reinterpret_cast<float*>(scores_place_.base));
     with_type(type_, [&](auto value) {
       using T = decltype(value);
       softmax_rows(Softmax<T>{reinterpret_cast<float*>(scores_place_.base),

@@ -1,6 +1,8 @@
 // softmax(q k^T / sqrt(d)) v, a few samples at a time so that the scores stay in the cache.
 #pragma once
 
+#include <optional>
+
 #include "langevin/runtime/primitive.h"
 #include "langevin/runtime/step.h"
 
@@ -16,6 +18,7 @@ struct AttentionSpec {
   int64_t heads = 1;
   int64_t queries = 0, keys = 0;           // tokens
   int64_t channels = 0, out_channels = 0;  // of q and k; of v and the result; heads divides both
+  std::optional<int64_t> ahead = {};       // the query at t sees keys at s <= t + ahead; absent: all
   TokenView q, k, v;
 };
 
@@ -27,6 +30,7 @@ class AttentionStep final : public Step {
   void run(const Call& call, const dnnl::stream& stream) override;
 
  private:
+  void hide(float* scores) const;
   AttentionSpec spec_;
   int dst_, scores_buffer_ = -1, weights_buffer_ = -1, scratch_ = -1;
   int64_t at_once_ = 1;  // samples whose scores are in memory together

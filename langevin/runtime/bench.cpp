@@ -107,9 +107,7 @@ nlohmann::json bench_runtime(const SampleBench& request, Console& console, const
   const auto calls = times(request.seconds / 2, stop, [&] { network(x, t, {}); });
 
   const NetworkCall<HostArrayF> call = [&](const HostArrayF& x_t, const std::vector<double>& at,
-                                           const Cond<HostArrayF>& cond) {
-    return network(x_t, at, cond.class_labels, cond.global_cond);
-  };
+                                           const Cond<HostArrayF>& cond) { return network(x_t, at, cond); };
   const Schedule schedule(recipe.schedule);
   const auto denoiser =
       make_denoiser(sampling_network<HostArrayF>(call, {}), schedule, prediction_type(recipe.prediction));

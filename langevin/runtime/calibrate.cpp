@@ -14,7 +14,7 @@ constexpr int64_t kNarrow = 16;      // channels: below them int8 has nothing to
 constexpr int64_t kKeptRows = 1024;  // of every product, over all samples
 
 HostArrayF call(RuntimeNetwork& network, const CalibrationBatch& batch) {
-  return network(batch.x, batch.t, batch.labels);
+  return network(batch.x, batch.t, {batch.labels});
 }
 
 std::map<std::string, Shape> weight_shapes(const nn::NetworkConfig& config) {

@@ -72,7 +72,7 @@ std::vector<CalibrationBatch> inputs_from_trajectory(RuntimeNetwork& network, co
         [&](const HostArrayF& x, const std::vector<double>& t, const Cond<HostArrayF>& cond) {
           inputs.push_back({x, t, cond.class_labels});
           if (progress) progress(static_cast<int64_t>(inputs.size()) * kCalibrationBatch);
-          return network(x, t, cond.class_labels);
+          return network(x, t, cond);
         },
         [](const Shape& shape) { return HostArrayF(shape); }, [](const HostArrayF& x) { return x; },
         [](const HostArrayF& x) { return x; }};

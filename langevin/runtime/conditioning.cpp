@@ -12,18 +12,16 @@ namespace {
 
 constexpr int64_t kCacheFloats = int64_t{16} << 20;  // 64 MiB of rows
 
-bool is_input(Op op) { return op == Op::timesteps || op == Op::labels || op == Op::global_cond; }
+bool is_input(Op op) { return op == Op::timesteps || op == Op::labels || op == Op::given; }
 
 }  // namespace
 
 Conditioning::Conditioning(const Graph& graph, Weights& weights) : graph_(graph), weights_(weights) {
-  const std::vector<bool> trunk = graph.from_image(), from_given = graph.reached_from(graph.global_cond);
-  std::vector<bool> from_steady = graph.reached_from(graph.timesteps);
-  const std::vector<bool> from_labels = graph.reached_from(graph.labels);
-  for (size_t i = 0; i < from_steady.size(); ++i) from_steady[i] = from_steady[i] || from_labels[i];
+  const std::vector<bool> trunk = graph.trunk();
   values_.resize(graph.nodes.size());
   parameters_.resize(graph.nodes.size());
   given_maps_.resize(graph.nodes.size());
+  for (int node : graph.given) given_width_ += graph.nodes[static_cast<size_t>(node)].shape.back();
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
     const Node& node = graph.nodes[i];
     if (trunk[i]) {
@@ -37,51 +35,68 @@ Conditioning::Conditioning(const Graph& graph, Weights& weights) : graph_(graph)
     if (node.op == Op::timesteps || node.op == Op::labels) continue;
     check(node.shape.size() == 2, "runtime", "{} {} of the conditioning is not a row",
           runtime::to_string(node.op), node.name);
-    values_[i] = prepared(static_cast<int>(i), from_given, from_steady);
     widest_ = std::max(widest_, node.shape.back());
     if (!is_input(node.op)) order_.push_back(static_cast<int>(i));
+  }
+  whole_ = !find_forms(trunk);
+  if (whole_) {
+    for (size_t i = 0; i < graph.nodes.size(); ++i) {
+      const Node& node = graph.nodes[i];
+      if (trunk[i] || node.op == Op::timesteps || node.op == Op::labels) continue;
+      values_[i] = prepared(static_cast<int>(i), Form::steady);
+    }
+    row_.resize(static_cast<size_t>(width_));
   }
   keep(1);
 }
 
-// Which halves a node's value has, and room for them.
-Conditioning::NodeValue Conditioning::prepared(int index, const std::vector<bool>& from_given,
-                                               const std::vector<bool>& from_steady) const {
+bool Conditioning::find_forms(const std::vector<bool>& trunk) {
+  const std::vector<bool> from_given = graph_.reached_from(graph_.given),
+                          from_steady = graph_.reached_from({graph_.timesteps, graph_.labels});
+  for (size_t i = 0; i < graph_.nodes.size(); ++i) {
+    const Op op = graph_.nodes[i].op;
+    if (trunk[i] || op == Op::timesteps || op == Op::labels) continue;
+    const std::optional<Form> form = form_of(static_cast<int>(i), from_given, from_steady);
+    if (!form) return false;
+    values_[i] = prepared(static_cast<int>(i), *form);
+  }
+  return true;
+}
+
+std::optional<Conditioning::Form> Conditioning::form_of(int index, const std::vector<bool>& from_given,
+                                                        const std::vector<bool>& from_steady) const {
   const Node& node = graph_.nodes[static_cast<size_t>(index)];
-  const auto width = static_cast<size_t>(node.shape.back());
-  NodeValue value;
-  if (!from_given[static_cast<size_t>(index)]) {
-    value.steady.values.resize(width);
-    return value;
-  }
-  if (!from_steady[static_cast<size_t>(index)]) {
-    value.form = Form::given;
-    value.given.values.resize(width);
-    return value;
-  }
+  if (!from_given[static_cast<size_t>(index)]) return Form::steady;
+  if (!from_steady[static_cast<size_t>(index)]) return Form::given;
   const auto form = [&](size_t i) { return values_[static_cast<size_t>(node.inputs.at(i))].form; };
   if (node.op == Op::concat) {
     const bool meet = form(0) != form(1) && form(0) <= Form::given && form(1) <= Form::given;
-    check(meet, "runtime", "a concatenation of timestep and global_cond within another is not supported");
+    return meet ? std::optional(Form::beside) : std::nullopt;
+  }
+  if (node.op == Op::affine) return form(0);
+  if (node.op == Op::linear) return Form::sum;
+  if (node.op == Op::add && form(0) != Form::beside && form(1) != Form::beside) return Form::sum;
+  return form(0) == Form::beside && node.op != Op::add ? std::optional(Form::beside) : std::nullopt;
+}
+
+// Room for the halves that a node's value has.
+Conditioning::NodeValue Conditioning::prepared(int index, Form form) const {
+  const Node& node = graph_.nodes[static_cast<size_t>(index)];
+  const auto width = static_cast<size_t>(node.shape.back());
+  NodeValue value;
+  value.form = form;
+  if (form == Form::beside && node.op == Op::concat) {
+    const Form before = values_[static_cast<size_t>(node.inputs[0])].form;
     const int64_t first = graph_.nodes[static_cast<size_t>(node.inputs[0])].shape.back();
-    const Half half = form(0) == Form::steady ? Half::steady : Half::given;
+    const Half half = before == Form::steady ? Half::steady : Half::given;
     const Half other = half == Half::steady ? Half::given : Half::steady;
-    value.form = Form::beside;
     value.of(half).values.resize(static_cast<size_t>(first));
     value.of(other) = {std::vector<float>(width - static_cast<size_t>(first)), first};
-  } else if (node.op == Op::silu || node.op == Op::mish || node.op == Op::affine) {
+  } else if (form == Form::beside || (form == Form::sum && node.op == Op::affine)) {
     value = values_[static_cast<size_t>(node.inputs[0])];
-    check(value.form == Form::beside || node.op == Op::affine, "runtime",
-          "{} of a sum of timestep and global_cond is not supported; use --backend torch",
-          runtime::to_string(node.op));
   } else {
-    const bool sums =
-        node.op == Op::linear || (node.op == Op::add && form(0) != Form::beside && form(1) != Form::beside);
-    check(sums, "runtime", "{} {} of timestep and global_cond is not supported; use --backend torch",
-          runtime::to_string(node.op), node.name);
-    value.form = Form::sum;
-    value.steady.values.resize(width);
-    value.given.values.resize(width);
+    if (form != Form::given) value.steady.values.resize(width);
+    if (form != Form::steady) value.given.values.resize(width);
   }
   return value;
 }
@@ -92,26 +107,38 @@ int64_t Conditioning::offset(int node) const {
   return it->second;
 }
 
-int64_t Conditioning::global_cond_width() const {
-  return graph_.global_cond < 0 ? 0 : graph_.nodes[static_cast<size_t>(graph_.global_cond)].shape.back();
+void Conditioning::keep(int64_t count) {
+  if (given_width_ == 0) return;
+  while (static_cast<int64_t>(given_.size()) < count)
+    given_.push_back({std::vector<float>(static_cast<size_t>(given_width_)),
+                      std::vector<float>(static_cast<size_t>(width_)), 0});
 }
 
-void Conditioning::keep(int64_t global_conds) {
-  if (graph_.global_cond < 0) return;
-  const auto width = static_cast<size_t>(global_cond_width());
-  while (static_cast<int64_t>(given_.size()) < global_conds)
-    given_.push_back({std::vector<float>(width), std::vector<float>(static_cast<size_t>(width_)), 0});
+void Conditioning::set_given(const float* given) {
+  for (int node : graph_.given) {
+    auto& value = values_[static_cast<size_t>(node)];
+    std::vector<float>& to = whole_ ? value.steady.values : value.given.values;
+    std::copy_n(given, to.size(), to.begin());
+    given += to.size();
+  }
 }
 
-void Conditioning::row(double t, int64_t label, const float* global_cond, float* out) {
+void Conditioning::row(double t, int64_t label, const float* given, float* out) {
+  check(given_width_ == 0 || given != nullptr, "Conditioning", "the network needs its given vectors");
+  if (whole_) {
+    set_given(given);
+    compute(Half::steady, static_cast<float>(t), label);
+    gather(Half::steady, row_);
+    std::copy(row_.begin(), row_.end(), out);
+    return;
+  }
   const std::vector<float>& steady = steady_row(t, label);
-  if (graph_.global_cond < 0) {
+  if (given_width_ == 0) {
     std::copy(steady.begin(), steady.end(), out);
     return;
   }
-  check(global_cond != nullptr, "Conditioning", "the network needs global_cond");
-  const std::vector<float>& given = given_row(global_cond);
-  for (size_t i = 0; i < steady.size(); ++i) out[i] = steady[i] + given[i];
+  const std::vector<float>& added = given_row(given);
+  for (size_t i = 0; i < steady.size(); ++i) out[i] = steady[i] + added[i];
 }
 
 const std::vector<float>& Conditioning::steady_row(double t, int64_t label) {
@@ -127,19 +154,18 @@ const std::vector<float>& Conditioning::steady_row(double t, int64_t label) {
   return rows_.emplace(key, std::move(row)).first->second;
 }
 
-const std::vector<float>& Conditioning::given_row(const float* global_cond) {
+const std::vector<float>& Conditioning::given_row(const float* given) {
   Given* oldest = &given_.front();
   for (Given& g : given_) {
-    const size_t bytes = g.global_cond.size() * sizeof(float);
-    if (g.used != 0 && std::memcmp(g.global_cond.data(), global_cond, bytes) == 0) {
+    const size_t bytes = g.vectors.size() * sizeof(float);
+    if (g.used != 0 && std::memcmp(g.vectors.data(), given, bytes) == 0) {
       g.used = ++clock_;
       return g.row;
     }
     if (g.used < oldest->used) oldest = &g;
   }
-  auto& input = values_[static_cast<size_t>(graph_.global_cond)].given.values;
-  std::copy_n(global_cond, input.size(), input.begin());
-  std::copy(input.begin(), input.end(), oldest->global_cond.begin());
+  set_given(given);
+  std::copy_n(given, given_width_, oldest->vectors.begin());
   compute(Half::given, 0, -1);
   gather(Half::given, oldest->row);
   oldest->used = ++clock_;
@@ -176,7 +202,7 @@ const Conditioning::Parameters& Conditioning::parameters(int index) {
   return found;
 }
 
-// The columns of the weights that meet global_cond, packed once: between the others they lie far apart.
+// The columns of the weights that meet given vectors, packed once: between the others they lie far apart.
 void Conditioning::compute_given_map(int index, const Part& x, std::vector<float>& y) {
   GivenMap& map = given_maps_[static_cast<size_t>(index)];
   const auto in = static_cast<int64_t>(x.values.size()), out = static_cast<int64_t>(y.size());
@@ -229,8 +255,13 @@ void Conditioning::compute_node(int index, Half half, float t, int64_t label) {
     return values_[static_cast<size_t>(node.inputs.at(i))].of(half).values;
   };
   switch (node.op) {
-    case Op::timestep_embedding:
-      return timestep_features(std::get<nn::TimestepEmbedding>(node.attributes), t, y.data());
+    case Op::timestep_embedding: {
+      const auto& c = std::get<nn::TimestepEmbedding>(node.attributes);
+      if (node.inputs.at(0) == graph_.timesteps) return timestep_features(c, t, y.data());
+      for (size_t i = 0; i < input(0).size(); ++i)  // (N,K) -> (N, K dim)
+        timestep_features(c, input(0)[i], y.data() + static_cast<int64_t>(i) * c.dim);
+      return;
+    }
     case Op::linear:
       return compute_linear(index, half, y);
     case Op::embedding: {
@@ -243,6 +274,13 @@ void Conditioning::compute_node(int index, Half half, float t, int64_t label) {
       return langevin::silu(input(0).data(), y.data(), width);
     case Op::mish:
       return langevin::mish(input(0).data(), y.data(), width);
+    case Op::gelu:
+      for (size_t i = 0; i < y.size(); ++i)
+        y[i] = input(0)[i] * 0.5F * (1.0F + std::erf(input(0)[i] * 0.70710678F));
+      return;
+    case Op::relu:
+      for (size_t i = 0; i < y.size(); ++i) y[i] = std::max(input(0)[i], 0.0F);
+      return;
     case Op::concat: {
       const auto end = std::copy(input(0).begin(), input(0).end(), y.begin());
       std::copy(input(1).begin(), input(1).end(), end);
@@ -260,7 +298,7 @@ void Conditioning::compute_node(int index, Half half, float t, int64_t label) {
                     static_cast<float>(offset)});
     }
     default:
-      fail("runtime: {} of timestep, class and global_cond alone is not supported; use --backend torch",
+      fail("runtime: {} of timestep, class and given vectors alone is not supported; use --backend torch",
            runtime::to_string(node.op));
   }
 }

@@ -1,12 +1,14 @@
-// The part of a network that depends on timestep, class and global_cond alone: the timestep MLP and every
-// block's projection of it. It is computed a row (one sample's t, class and global_cond) at a time in fp32,
-// in two halves that are kept apart: what t and class give, which the next batch over the same grid finds
-// made, and what global_cond gives, which all steps of a sampler share. A linear map of both beside each
-// other is the sum of two maps, W [a; b] + c = (W_a a + c) + W_b b, so that a new observation costs only its
-// own columns of W.
+// The part of a network that depends on timestep, class and given vectors (global_cond, ..) alone: the
+// timestep MLP and every block's projection of it. It is computed a row (one sample's t, class and vectors)
+// at a time in fp32, in two halves that are kept apart: what t and class give, which the next batch over the
+// same grid finds made, and what the vectors give, which all steps of a sampler share. A linear map of both
+// beside each other is the sum of two maps, W [a; b] + c = (W_a a + c) + W_b b, so that a new observation
+// costs only its own columns of W. Where the halves meet in another way than sums and maps of them, rows are
+// computed whole.
 #pragma once
 
 #include <map>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -18,27 +20,26 @@ namespace langevin::runtime {
 
 class Conditioning {
  public:
-  /// Of a graph recorded for any batch. `weights` must outlive this. Error: a value in which t and
-  /// global_cond meet in another way than sums, concatenation and maps of them.
+  /// Of a graph recorded for any batch. `weights` must outlive this.
   Conditioning(const Graph& graph, Weights& weights);
 
-  int64_t width() const { return width_; }  // floats in a row
-  int64_t global_cond_width() const;        // D, 0 if the network takes none
+  int64_t width() const { return width_; }              // floats in a row
+  int64_t given_width() const { return given_width_; }  // of all given vectors beside each other
   /// Where the values of `node` begin in a row. Error unless the rest of the network uses that node.
   int64_t offset(int node) const;
-  /// Keeps what this many different global_conds give, without allocating for them later. Never fewer than
+  /// Keeps what this many different given vectors give, without allocating for them later. Never fewer than
   /// before.
-  void keep(int64_t global_conds);
-  /// Writes the row of a sample to `out`, width() floats. label counts only in a network with classes,
-  /// global_cond (D values) only in one that takes it.
-  void row(double t, int64_t label, const float* global_cond, float* out);
+  void keep(int64_t count);
+  /// Writes the row of a sample to `out`, width() floats. label counts only in a network with classes, given
+  /// (given_width() values) only in one that takes some.
+  void row(double t, int64_t label, const float* given, float* out);
   int64_t rows_computed() const { return computed_; }  // of timesteps and classes
 
  private:
   /// What a node's value is made of.
   enum class Form {
     steady,  // of timestep and class
-    given,   // of global_cond
+    given,   // of the given vectors
     beside,  // one beside the other
     sum,     // the sum of two of its own width
   };
@@ -57,21 +58,25 @@ class Conditioning {
     const float* weight = nullptr;
     const float* bias = nullptr;
   };
-  /// What a linear map has for global_cond, in blocks of outputs (kernels/stream_product.h): a robot waits
+  /// What a linear map has for given vectors, in blocks of outputs (kernels/stream_product.h): a robot waits
   /// for every new observation's row.
   struct GivenMap {
     const std::byte* weights = nullptr;
     int64_t blocks = 0;
   };
   struct Given {
-    std::vector<float> global_cond, row;
+    std::vector<float> vectors, row;
     uint64_t used = 0;  // when last; 0: never
   };
 
-  NodeValue prepared(int index, const std::vector<bool>& from_given,
-                     const std::vector<bool>& from_steady) const;
+  /// Of every node before `index`; nullopt: its halves cannot be kept apart.
+  std::optional<Form> form_of(int index, const std::vector<bool>& from_given,
+                              const std::vector<bool>& from_steady) const;
+  NodeValue prepared(int index, Form form) const;
+  bool find_forms(const std::vector<bool>& trunk);
+  void set_given(const float* given);
   const std::vector<float>& steady_row(double t, int64_t label);
-  const std::vector<float>& given_row(const float* global_cond);
+  const std::vector<float>& given_row(const float* given);
   void compute(Half half, float t, int64_t label);
   void compute_node(int index, Half half, float t, int64_t label);
   void compute_linear(int index, Half half, std::vector<float>& y);
@@ -88,7 +93,9 @@ class Conditioning {
   std::byte* room_ = nullptr;           // of one result of theirs
   std::vector<NodeValue> values_;       // by node
   std::map<int, int64_t> offsets_;      // nodes that the rest uses
-  int64_t width_ = 0, widest_ = 0, computed_ = 0;
+  bool whole_ = false;                  // rows are computed whole: every node is as if steady
+  std::vector<float> row_;              // of which
+  int64_t width_ = 0, given_width_ = 0, widest_ = 0, computed_ = 0;
   uint64_t clock_ = 0;
   std::map<std::pair<double, int64_t>, std::vector<float>> rows_;
   std::vector<Given> given_;

@@ -1,5 +1,7 @@
 #include "langevin/runtime/engine.h"
 
+#include <algorithm>
+
 #include "langevin/model/sampling.h"
 #include "langevin/runtime/network.h"
 
@@ -30,23 +32,38 @@ class RuntimeEngine final : public Engine {
   HostArrayF forward(const HostArrayF& x, const std::vector<double>& t,
                      const Cond<HostArrayF>& cond) override {
     check_forward(model_.spec, x, t, cond);
-    return network_(x, t, cond.class_labels, cond.global_cond);
+    return network_(x, t, cond);
+  }
+
+  nn::LatentGaussian<HostArrayF> encode(const HostArrayF& pictures) override {
+    check_pictures(model_.spec, pictures);
+    const HostArrayF both = part(encoder_, runtime::Part::encoder)(pictures);
+    Shape shape = both.shape();
+    shape[1] /= 2;
+    nn::LatentGaussian<HostArrayF> z{HostArrayF(shape), HostArrayF(shape)};
+    for (int64_t i = 0; i < both.batch(); ++i) {
+      const auto values = both.sample(i);
+      const size_t half = values.size() / 2;
+      std::copy_n(values.begin(), half, z.mean.sample(i).begin());
+      std::copy_n(values.begin() + static_cast<std::ptrdiff_t>(half), half, z.logvar.sample(i).begin());
+    }
+    return z;
+  }
+
+  HostArrayF decode(const HostArrayF& latents) override {
+    check_latents(model_.spec, latents);
+    return part(decoder_, runtime::Part::decoder)(latents);
   }
 
   HostArrayF features(const HostArrayF& x, const std::vector<double>& t) override {
     check_forward(model_.spec, x, t, {});
-    if (!features_) {
-      features_ = std::make_unique<runtime::RuntimeNetwork>(model_.spec.network,
-                                                            runtime::Weights(model_.weights), network_.type(),
-                                                            network_.threads(), runtime::Wanted::features);
-    }
-    return (*features_)(x, t, {});
+    return part(features_, runtime::Part::features)(x, t);
   }
 
   HostArrayF sample(const SampleRequest& request, const Observer<HostArrayF>& observer) override {
     const SamplingBackend<HostArrayF> backend{
         [this](const HostArrayF& x, const std::vector<double>& t, const Cond<HostArrayF>& cond) {
-          return network_(x, t, cond.class_labels, cond.global_cond);
+          return network_(x, t, cond);
         },
         [](const Shape& shape) { return HostArrayF(shape); }, [](const HostArrayF& x) { return x; },
         [](const HostArrayF& x) { return x; }};
@@ -56,18 +73,26 @@ class RuntimeEngine final : public Engine {
  private:
   // A network of sequences needs none: its values stay in fp32.
   void use_calibration() {
-    if (!std::holds_alternative<nn::UNet2DConfig>(model_.spec.network)) return;
+    if (nn::input_shape(model_.spec.network, 1).size() == 3) return;
     check(model_.spec.int8.has_value(), model_.path.string(),
           "is not calibrated for int8; run: langevin quantize {} --out FILE.safetensors, and use that file",
           model_.path.string());
     network_.use(*model_.spec.int8);
   }
 
+  using Network = runtime::RuntimeNetwork;
+  Network& part(std::unique_ptr<Network>& kept, runtime::Part part) {
+    if (!kept)
+      kept = std::make_unique<Network>(model_.spec.network, runtime::Weights(model_.weights), network_.type(),
+                                       network_.threads(), part);
+    return *kept;
+  }
+
   ModelFile model_;  // before the network, which reads weights from its mapped file
   Target target_;
   std::string asked_;  // precision
-  runtime::RuntimeNetwork network_;
-  std::unique_ptr<runtime::RuntimeNetwork> features_;  // once they are asked for
+  Network network_;
+  std::unique_ptr<Network> encoder_, decoder_, features_;  // made when asked for
 };
 
 }  // namespace

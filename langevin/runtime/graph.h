@@ -11,20 +11,28 @@
 namespace langevin::runtime {
 
 enum class Op {
-  image,        // the input x (N,C,H,W) or (N,C,L)
-  timesteps,    // the input t (N)
-  labels,       // the input class_labels (N)
-  global_cond,  // the input global_cond (N,D)
+  image,      // the input x (N,C,H,W) or (N,C,L)
+  timesteps,  // the input t (N)
+  labels,     // the input class_labels (N)
+  given,      // an input (N,D): global_cond, text_embeds, ..
+  context,    // the input context (N,S,D)
   conv2d,
   conv1d,
   conv_transpose1d,
   linear,
+  packed_linear,
+  layer_norm,
   group_norm,
   group_norm_modulated,
   embedding,
   timestep_embedding,
+  add_positions,
   silu,
   mish,
+  gelu,
+  geglu,
+  relu,
+  clamp,
   affine,
   add,
   add_channels,
@@ -34,6 +42,8 @@ enum class Op {
   mean_positions,
   to_tokens,
   from_tokens,
+  channels_first,
+  slice,
   attention,
 };
 std::string to_string(Op op);
@@ -44,11 +54,15 @@ struct Affine {
 struct Embedding {
   int64_t count = 0, dim = 0;
 };
-struct Attention {
-  int64_t heads = 1;
+struct Bounds {
+  double low = 0, high = 0;
 };
-using Attributes = std::variant<std::monostate, nn::Conv, nn::ConvTranspose1d, nn::Linear, nn::GroupNorm,
-                                nn::TimestepEmbedding, Affine, Embedding, Attention>;
+struct Slice {
+  int64_t from = 0, count = 0;
+};
+using Attributes = std::variant<std::monostate, nn::Conv, nn::ConvTranspose1d, nn::Linear, nn::PackedLinear,
+                                nn::LayerNorm, nn::GroupNorm, nn::TimestepEmbedding, nn::Positions, Affine,
+                                Embedding, Bounds, Slice, nn::MaskedAttention>;
 
 struct Node {
   Op op;
@@ -61,14 +75,16 @@ struct Node {
 
 struct Graph {
   std::vector<Node> nodes;
-  int image = -1, timesteps = -1, labels = -1,
-      global_cond = -1;  // -1: an input that the network does not take
+  int image = -1, timesteps = -1, labels = -1, context = -1;  // -1: an input that is not taken
+  std::vector<int> given;                                     // in the order of diffusion/conditions.h
   int output = -1;
 
-  /// Nodes that `input` reaches (itself among them; none of an input that is -1).
-  std::vector<bool> reached_from(int input) const;
-  /// Nodes that the image reaches; all others depend on timestep, class and global_cond alone.
-  std::vector<bool> from_image() const { return reached_from(image); }
+  /// Nodes that any of these reach, themselves among them; -1 reaches none.
+  std::vector<bool> reached_from(const std::vector<int>& inputs) const;
+  /// Nodes that the image, the context or any tokens reach. All others are rows (N,D) that depend on
+  /// timestep, class and the given vectors alone; the trunk meets them in add_channels, film,
+  /// group_norm_modulated and to_tokens.
+  std::vector<bool> trunk() const;
 };
 
 }  // namespace langevin::runtime

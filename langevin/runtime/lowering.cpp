@@ -13,6 +13,7 @@
 #include "langevin/runtime/product_step.h"
 #include "langevin/runtime/stream_chains.h"
 #include "langevin/runtime/stream_step.h"
+#include "langevin/runtime/token_steps.h"
 #include "langevin/runtime/upsampled_step.h"
 #include "langevin/runtime/winograd_step.h"
 
@@ -28,7 +29,7 @@ class Lowering {
         type_(options.type),
         int8_(options.int8),
         buffers_(buffers),
-        trunk_(graph.from_image()),
+        trunk_(graph.trunk()),
         uses_(graph.nodes.size(), 0),
         same_as_(graph.nodes.size(), -1),
         buffer_(graph.nodes.size(), -1) {
@@ -60,10 +61,14 @@ class Lowering {
   const Node& node(int i) const { return graph_.nodes[at(i)]; }
   static int64_t channels(const Node& n) { return n.tokens ? n.shape.at(2) : n.shape.at(1); }
   static int64_t hw(const Node& n) { return element_count(n.shape) / n.shape[0] / channels(n); }
-  static bool is_view(const Node& n) { return n.op == Op::to_tokens || n.op == Op::from_tokens; }
+  bool is_view(const Node& n) const {
+    return n.op == Op::from_tokens || n.op == Op::channels_first ||
+           (n.op == Op::to_tokens && trunk_[at(n.inputs[0])]);
+  }
   static bool is_product(const Node& n) {
     return n.op == Op::conv2d || n.op == Op::conv1d || n.op == Op::linear;
   }
+  static TokenShape token_shape(const Node& n) { return {hw(n), channels(n)}; }
 
   /// The node whose bytes are those of node i.
   int origin(int i) const {
@@ -75,13 +80,16 @@ class Lowering {
   int sole_product(int i) const {
     while (is_view(node(i)) && uses_[at(i)] == 1) i = node(i).inputs[0];
     const bool sole = is_product(node(i)) && uses_[at(i)] == 1 && trunk_[at(i)] && !chains_.covers(i);
-    return sole && residual_.count(i) == 0 && doubled_.count(i) == 0 ? i : -1;
+    const bool plain = residual_.count(i) == 0 && doubled_.count(i) == 0 && gelu_.count(i) == 0;
+    return sole && plain ? i : -1;
   }
 
   void fuse(int i) {
     const Node& n = node(i);
     if (is_view(n)) same_as_[at(i)] = n.inputs[0];
     if (n.op == Op::add) fuse_add(i);
+    if (n.op == Op::gelu) fuse_gelu(i);
+    if (n.op == Op::geglu) fuse_geglu(i);
     if (n.op == Op::group_norm) fuse_added_row(i);
     if (n.op == Op::attention) fuse_products(i);
     if (n.op == Op::conv2d) fuse_doubling(i);
@@ -98,6 +106,21 @@ class Lowering {
       same_as_[at(i)] = product;
       return;
     }
+  }
+
+  void fuse_gelu(int i) {
+    const int product = sole_product(node(i).inputs[0]);
+    if (product < 0 || node(product).op != Op::linear || int8_ != nullptr) return;
+    gelu_.insert(product);
+    same_as_[at(i)] = product;
+  }
+
+  /// The halves of a product, the second through GELU, become two products.
+  void fuse_geglu(int i) {
+    const int product = sole_product(node(i).inputs[0]);
+    need(product >= 0 && node(product).op == Op::linear, node(i), "what is not a linear map's result");
+    gated_[i] = product;
+    inside_gate_.insert(product);
   }
 
   void fuse_added_row(int i) {
@@ -170,12 +193,15 @@ class Lowering {
 
   void emit(int i) {
     const Node& n = node(i);
-    if (same_as_[at(i)] >= 0 || together_.count(i) != 0 || chains_.inside.count(i) != 0) return;
+    if (same_as_[at(i)] >= 0 || together_.count(i) != 0 || chains_.inside.count(i) != 0 ||
+        inside_gate_.count(i) != 0)
+      return;
     if (const auto chain = chains_.by_end.find(i); chain != chains_.by_end.end())
       return emit_stream(chain->second);
     for (size_t k = 0; k < n.inputs.size(); ++k) {
       const bool row =
-          k == 1 && (n.op == Op::add_channels || n.op == Op::film || n.op == Op::group_norm_modulated);
+          n.op == Op::to_tokens ||
+          (k == 1 && (n.op == Op::add_channels || n.op == Op::film || n.op == Op::group_norm_modulated));
       need(row != trunk_[at(n.inputs[k])], n,
            row ? "a row that depends on the image" : "an operand that does not depend on the image");
     }
@@ -186,7 +212,19 @@ class Lowering {
       case Op::conv2d:
       case Op::conv1d:
       case Op::linear:
+      case Op::packed_linear:
         emit_product(i);
+        break;
+      case Op::context:
+      case Op::to_tokens:
+      case Op::layer_norm:
+      case Op::add_positions:
+      case Op::gelu:
+      case Op::geglu:
+      case Op::relu:
+      case Op::clamp:
+      case Op::slice:
+        emit_tokens(i);
         break;
       case Op::conv_transpose1d: {
         const Node& x = node(n.inputs[0]);
@@ -205,9 +243,11 @@ class Lowering {
         break;
       case Op::concat: {
         const int a = n.inputs[0], b = n.inputs[1];
-        add(std::make_unique<ConcatStep>(ConcatStep::Part{buffer(a), channels(node(a))},
-                                         ConcatStep::Part{buffer(b), channels(node(b))}, new_buffer(i),
-                                         hw(n)));
+        // Tokens behind each other are, for one sample, values beside each other.
+        const auto width = [&](const Node& x) { return n.tokens ? token_shape(x).size() : channels(x); };
+        add(std::make_unique<ConcatStep>(ConcatStep::Part{buffer(a), width(node(a))},
+                                         ConcatStep::Part{buffer(b), width(node(b))}, new_buffer(i),
+                                         n.tokens ? 1 : hw(n)));
         break;
       }
       case Op::mean_positions: {
@@ -244,8 +284,13 @@ class Lowering {
     s.out = channels(n);
     s.names = {n.name};
     s.bias = bias_of(n);
-    if (n.op == Op::linear) {
+    if (n.op == Op::linear || n.op == Op::packed_linear) {
       s.h = s.oh = hw(n);
+      if (const auto* c = std::get_if<nn::PackedLinear>(&n.attributes)) {
+        s.packed = true;
+        s.first = c->first;
+        s.total = c->total;
+      }
       return s;
     }
     const auto& c = std::get<nn::Conv>(n.attributes);
@@ -300,7 +345,8 @@ class Lowering {
     if (doubled_.count(i) != 0) return emit_doubled(i);
     const auto residual = residual_.find(i);
     const int added = residual == residual_.end() ? -1 : buffer(residual->second);
-    const ProductSpec product = product_spec(n);
+    ProductSpec product = product_spec(n);
+    product.gelu = gelu_.count(i) != 0;
     if (const LayerCalibration* int8 = calibration(i)) {
       const int bytes = bytes_for(i, product);
       add(std::make_unique<Int8ProductStep>(product, *int8, bytes, new_buffer(i), added));
@@ -313,7 +359,58 @@ class Lowering {
     if (square && suits_winograd(winograd, n.shape[0], type_)) {
       add(std::make_unique<WinogradStep>(winograd, src, new_buffer(i), added));
     } else {
-      add(std::make_unique<ProductStep>(product, src, new_buffer(i), added));
+      add(std::make_unique<ProductStep>(product, src, new_buffer(i), ProductStep::Other{added}));
+    }
+  }
+
+  void emit_gate(int i) {
+    const int product = gated_.at(i);
+    const int src = buffer(node(product).inputs[0]);
+    ProductSpec half = product_spec(node(product));
+    half.total = half.out;
+    half.out /= 2;
+    half.first = half.out;
+    half.gelu = true;
+    const int gate = buffers_.add(token_shape(node(i)).size() * size_of(type_));
+    add(std::make_unique<ProductStep>(half, src, gate, ProductStep::Other{}));
+    half.first = 0;
+    half.gelu = false;
+    add(std::make_unique<ProductStep>(half, src, new_buffer(i), ProductStep::Other{gate, true}));
+  }
+
+  void emit_tokens(int i) {
+    const Node& n = node(i);
+    const TokenShape shape = token_shape(n);
+    if (n.op == Op::context) return add(std::make_unique<ContextStep>(new_buffer(i), shape));
+    if (n.op == Op::to_tokens)
+      return add(std::make_unique<RowStep>(new_buffer(i), conditioning_.offset(n.inputs[0]), shape.channels));
+    if (n.op == Op::geglu) return emit_gate(i);
+    const int src = buffer(n.inputs[0]), dst = new_buffer(i);
+    using Activation = ActivationStep::Spec;
+    switch (n.op) {
+      case Op::layer_norm:
+        return add(std::make_unique<LayerNormStep>(n.name, std::get<nn::LayerNorm>(n.attributes).eps, shape,
+                                                   src, dst));
+      case Op::add_positions:
+        return add(std::make_unique<PositionsStep>(n.name, std::get<nn::Positions>(n.attributes).count, shape,
+                                                   src, dst));
+      case Op::slice: {
+        const auto& s = std::get<Slice>(n.attributes);
+        const TokenShape whole = token_shape(node(n.inputs[0]));
+        const int64_t c = whole.channels;
+        const SliceStep::Spec rows = n.tokens ? SliceStep::Spec{1, whole.size(), s.from * c, s.count * c}
+                                              : SliceStep::Spec{whole.positions, c, s.from, s.count};
+        return add(std::make_unique<SliceStep>(rows, whole.positions, src, dst));
+      }
+      case Op::clamp: {
+        const auto& b = std::get<Bounds>(n.attributes);
+        return add(std::make_unique<ActivationStep>(Activation{Activation::Kind::clamp, b.low, b.high}, shape,
+                                                    src, dst));
+      }
+      default: {
+        const auto kind = n.op == Op::gelu ? Activation::Kind::gelu : Activation::Kind::relu;
+        return add(std::make_unique<ActivationStep>(Activation{kind}, shape, src, dst));
+      }
     }
   }
 
@@ -391,7 +488,8 @@ class Lowering {
     const Node& n = node(i);
     const Node &q = node(n.inputs[0]), &k = node(n.inputs[1]), &v = node(n.inputs[2]);
     AttentionSpec s;
-    s.heads = std::get<Attention>(n.attributes).heads;
+    s.heads = std::get<nn::MaskedAttention>(n.attributes).heads;
+    s.ahead = std::get<nn::MaskedAttention>(n.attributes).ahead;
     s.queries = q.shape[1];
     s.keys = k.shape[1];
     s.channels = q.shape[2];
@@ -403,7 +501,7 @@ class Lowering {
         const int bytes = bytes_for(n.inputs[0], product);
         add(std::make_unique<Int8ProductStep>(product, *int8, bytes, joined, -1));
       } else {
-        add(std::make_unique<ProductStep>(product, buffer(q.inputs[0]), joined, -1));
+        add(std::make_unique<ProductStep>(product, buffer(q.inputs[0]), joined, ProductStep::Other{}));
       }
       s.q = {joined, 0, product.out};
       s.k = {joined, q.shape[2], product.out};
@@ -454,6 +552,9 @@ class Lowering {
   std::map<int, int64_t> added_row_;  // group_norm -> row added before it
   std::map<int, int> together_;       // linear -> the attention that it is computed for, in one product
   std::set<int> doubled_;             // convolutions of a picture that is doubled first
+  std::set<int> gelu_;                // linears whose result goes through GELU
+  std::map<int, int> gated_;          // geglu -> the linear that it is of
+  std::set<int> inside_gate_;         // those linears
   std::map<int, int> stores_for_;     // group_norm -> the int8 product that it stores bytes for
   std::map<int, int> bytes_;          // int8 product -> the buffer of bytes stored for it
   std::vector<int> buffer_;           // by node

@@ -56,16 +56,26 @@ int resolve_threads(int64_t threads) {
                      : static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
 }
 
-RuntimeNetwork::RuntimeNetwork(nn::NetworkConfig config, Weights weights, Type type, int threads,
-                               Wanted wanted)
-    : config_(std::move(config)),
-      weights_(std::move(weights)),
-      type_(type),
-      threads_(threads),
-      wanted_(wanted) {
+RuntimeNetwork::RuntimeNetwork(nn::NetworkConfig config, Weights weights, Type type, int threads, Part part)
+    : config_(std::move(config)), weights_(std::move(weights)), type_(type), threads_(threads), part_(part) {
   check(threads >= 1, "RuntimeNetwork", "needs at least one thread, got {}", threads);
-  conditioning_ =
-      std::make_unique<Conditioning>(record(config_, nn::input_shape(config_, 1), wanted_), weights_);
+  conditioning_of(usual_call(config_, 1, part_));
+}
+
+Conditioning& RuntimeNetwork::conditioning_of(const CallShape& call) {
+  CallShape one = call;
+  one.x = usual_call(config_, 1, part_).x;
+  each_condition(
+      [](Shape& shape) {
+        if (!shape.empty()) shape[0] = 1;
+        if (shape.size() == 3) shape[1] = 1;
+      },
+      one);
+  for (const Rows& known : conditionings_) {
+    if (known.call == one) return *known.rows;
+  }
+  conditionings_.push_back({one, std::make_unique<Conditioning>(record(config_, one), weights_)});
+  return *conditionings_.back().rows;
 }
 
 void RuntimeNetwork::use(Calibration int8) {
@@ -75,8 +85,14 @@ void RuntimeNetwork::use(Calibration int8) {
 }
 
 Plan& RuntimeNetwork::plan(const Shape& shape) {
+  CallShape call = usual_call(config_, shape.at(0), part_);
+  call.x = shape;
+  return plan(call);
+}
+
+Plan& RuntimeNetwork::plan(const CallShape& call) {
   const auto found =
-      std::find_if(plans_.begin(), plans_.end(), [&](const Entry& e) { return e.shape == shape; });
+      std::find_if(plans_.begin(), plans_.end(), [&](const Entry& e) { return e.call == call; });
   if (found != plans_.end()) {
     plans_.splice(plans_.begin(), plans_, found);
     return *plans_.front().plan;
@@ -85,12 +101,13 @@ Plan& RuntimeNetwork::plan(const Shape& shape) {
   // The oldest goes first: two large arenas need not fit.
   while (plans_.size() >= kPlans) plans_.pop_back();
   auto made = with_own_errors(type_, [&] {
-    const Graph graph = record(config_, shape, wanted_);
-    const PlanShares shared{*conditioning_, weights_, suits_streaming(graph, type_) ? streams() : nullptr,
+    const Graph graph = record(config_, call);
+    const PlanShares shared{conditioning_of(call), weights_,
+                            suits_streaming(graph, type_) ? streams() : nullptr,
                             type_ == Type::int8 ? &int8_ : nullptr};
     return std::make_unique<Plan>(graph, type_, shared);
   });
-  plans_.push_front({shape, std::move(made)});
+  plans_.push_front({call, std::move(made)});
   return *plans_.front().plan;
 }
 
@@ -102,26 +119,52 @@ StreamContext* RuntimeNetwork::streams() {
   return &*streams_;
 }
 
-HostArrayF RuntimeNetwork::operator()(const HostArrayF& x, const std::vector<double>& t,
-                                      const std::vector<int64_t>& labels,
-                                      const std::optional<HostArrayF>& global_cond) {
-  const bool conditional = nn::class_count(config_) > 0;
-  const int64_t width = nn::global_cond_dim(config_);
-  check(x.shape().size() == nn::input_shape(config_, 1).size() && x.batch() > 0 &&
-            static_cast<int64_t>(t.size()) == x.batch() &&
-            static_cast<int64_t>(labels.size()) == (conditional ? x.batch() : 0),
+CallShape RuntimeNetwork::checked_call(const HostArrayF& x, const std::vector<double>& t,
+                                       const Cond<HostArrayF>& cond) const {
+  const CallShape usual = usual_call(config_, x.shape().empty() ? 1 : x.batch(), part_);
+  const int64_t labels = nn::class_count(config_) > 0 ? x.batch() : 0;
+  check(x.shape().size() == usual.x.size() && x.batch() > 0 &&
+            static_cast<int64_t>(t.size()) == (part_ == Part::encoder || part_ == Part::decoder ? 0 : x.batch()) &&
+            static_cast<int64_t>(cond.class_labels.size()) == labels,
         "RuntimeNetwork", "{} with {} timesteps and {} labels do not belong together",
-        langevin::to_string(x.shape()), t.size(), labels.size());
-  check(global_cond.has_value() == (width > 0) &&
-            (!global_cond || global_cond->shape() == Shape{x.batch(), width}),
-        "RuntimeNetwork", "global_cond is {}, the network needs {}",
-        global_cond ? langevin::to_string(global_cond->shape()) : "absent",
-        width > 0 ? langevin::to_string({x.batch(), width}) : "none");
-  Plan& ready = plan(x.shape());
+        langevin::to_string(x.shape()), t.size(), cond.class_labels.size());
+  CallShape call{x.shape()};
+  call.part = part_;
+  each_condition(
+      [&](Shape& shape, const std::optional<HostArrayF>& given, const std::optional<nn::Condition>& taken,
+          const char* name) {
+        if (given) shape = given->shape();
+        const bool fits = given ? taken && nn::fits(*taken, shape) : !taken || !taken->required;
+        check(fits, "RuntimeNetwork", "{} is {}, the network needs {}", taken ? taken->key : name,
+              given ? langevin::to_string(shape) : "absent", taken ? nn::wanted_shape(*taken) : "none");
+      },
+      call, cond, nn::conditions(config_, x.batch()), ConditionNames{});
+  return call;
+}
+
+HostArrayF RuntimeNetwork::operator()(const HostArrayF& x, const std::vector<double>& t,
+                                      const Cond<HostArrayF>& cond) {
+  const CallShape call = checked_call(x, t, cond);
+  Plan& ready = plan(call);
+  const std::vector<double> none(static_cast<size_t>(x.batch()), 0.0);
+  std::vector<const HostArrayF*> vectors;
+  each_condition(
+      [&](const std::optional<HostArrayF>& given) {
+        if (given && given->shape().size() == 2) vectors.push_back(&*given);
+      },
+      cond);
+  std::vector<float> beside;  // one vector alone lies ready
+  for (int64_t i = 0; vectors.size() > 1 && i < x.batch(); ++i) {
+    for (const HostArrayF* v : vectors) beside.insert(beside.end(), v->sample(i).begin(), v->sample(i).end());
+  }
   HostArrayF out(ready.output_shape());
   const ThreadLimit limit(threads_);
   with_own_errors(type_, [&] {
-    ready.run({x.data().data(), t, labels, global_cond ? global_cond->data().data() : nullptr},
+    ready.run({x.data().data(), t.empty() ? none : t, cond.class_labels,
+               vectors.empty()       ? nullptr
+               : vectors.size() == 1 ? vectors[0]->data().data()
+                                     : beside.data(),
+               cond.context ? cond.context->data().data() : nullptr},
               out.data().data());
   });
   return out;

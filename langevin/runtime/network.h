@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "langevin/diffusion/denoiser.h"
 #include "langevin/kernels/threads.h"
 #include "langevin/nn/network.h"
 #include "langevin/runtime/plan.h"
@@ -35,40 +36,49 @@ int resolve_threads(int64_t threads);
 class RuntimeNetwork {
  public:
   /// `weights` keeps what it was made from alive. Nothing is computed yet. threads >= 1.
-  RuntimeNetwork(nn::NetworkConfig config, Weights weights, Type type, int threads,
-                 Wanted wanted = Wanted::answer);
+  RuntimeNetwork(nn::NetworkConfig config, Weights weights, Type type, int threads, Part part = Part::whole);
   RuntimeNetwork(const RuntimeNetwork&) = delete;
   RuntimeNetwork& operator=(const RuntimeNetwork&) = delete;
 
-  /// x (N,C,H,W) or (N,C,L), t (N), labels (N) or empty, global_cond (N,D) if the network takes it ->
-  /// (N,out,H,W) or (N,out,L), of a classifier logits (N,K) or its features (N,D). Error: sizes that do not
-  /// fit the network, a precision that this processor cannot compute.
-  HostArrayF operator()(const HostArrayF& x, const std::vector<double>& t, const std::vector<int64_t>& labels,
-                        const std::optional<HostArrayF>& global_cond = std::nullopt);
+  /// x (N,C,H,W) or (N,C,L), t (N), and the conditions that the network takes -> (N,out,H,W) or (N,out,L), of a
+  /// classifier logits (N,K) or its features (N,D). A part of an autoencoder takes no t. Error: sizes that do not fit the network, a precision that this
+  /// processor cannot compute.
+  HostArrayF operator()(const HostArrayF& x, const std::vector<double>& t = {},
+                        const Cond<HostArrayF>& cond = {});
 
   /// Of type int8: what its products read, from now on; those it does not speak of are computed in fp32.
   void use(Calibration int8);
   Weights& weights() { return weights_; }
   const nn::NetworkConfig& config() const { return config_; }
 
-  /// The plan for inputs of `shape`, made if it is new.
+  /// The plan for such a call, made if it is new.
+  Plan& plan(const CallShape& call);
+  /// For x of `shape` and as many conditions as the network must be given.
   Plan& plan(const Shape& shape);
   Type type() const { return type_; }
   int threads() const { return threads_; }
   int64_t streamed_bytes() const { return streamed_.bytes(); }
-  const Conditioning& conditioning() const { return *conditioning_; }
+  /// Of a call with what the network must be given.
+  const Conditioning& conditioning() const { return *conditionings_.front().rows; }
 
  private:
   struct Entry {
-    Shape shape;
+    CallShape call;
     std::unique_ptr<Plan> plan;
   };
+  struct Rows {
+    CallShape call;  // for one sample at the usual size: which conditions are given
+    std::unique_ptr<Conditioning> rows;
+  };
+  Conditioning& conditioning_of(const CallShape& call);
+  CallShape checked_call(const HostArrayF& x, const std::vector<double>& t,
+                         const Cond<HostArrayF>& cond) const;
   nn::NetworkConfig config_;
   Weights weights_;
   Type type_;
   int threads_;
-  Wanted wanted_;
-  std::unique_ptr<Conditioning> conditioning_;
+  Part part_;
+  std::list<Rows> conditionings_;
   StreamContext* streams();
   std::unique_ptr<Team> team_;  // made when a plan first streams
   StreamWeights streamed_;

@@ -83,10 +83,10 @@ void Plan::share_memory() {
 
 // One row for all samples that do not differ.
 int64_t Plan::write_rows(const Inputs& in) {
-  const int64_t width = conditioning_.width(), wide = conditioning_.global_cond_width();
+  const int64_t width = conditioning_.width(), wide = conditioning_.given_width();
   const auto label = [&](size_t i) { return in.labels.empty() ? int64_t{-1} : in.labels[i]; };
   const auto given = [&](size_t i) {
-    return in.global_cond == nullptr ? nullptr : in.global_cond + static_cast<int64_t>(i) * wide;
+    return in.given == nullptr ? nullptr : in.given + static_cast<int64_t>(i) * wide;
   };
   // A team's processors are not for OpenMP's threads too, which would spin there for a while.
   std::optional<ThreadLimit> alone;
@@ -131,7 +131,7 @@ void Plan::run_streamed(Call call) {
 void Plan::run(const Inputs& inputs, float* output) {
   check(max_threads() == threads_, "Plan", "was made for {} threads and is run with {}", threads_,
         max_threads());
-  Call call{inputs.image, output, rows_.data(), write_rows(inputs), 0};
+  Call call{inputs.image, inputs.context, output, rows_.data(), write_rows(inputs), 0};
   if (streams_ != nullptr) return run_streamed(call);
   for (const Segment& segment : segments_) {
     for (call.first = 0; call.first < batch_; call.first += segment.chunk) {

@@ -17,7 +17,8 @@ struct Inputs {
   const float* image = nullptr;  // (N,C,H,W) or (N,C,L)
   const std::vector<double>& t;
   const std::vector<int64_t>& labels;  // empty: the network has no classes
-  const float* global_cond = nullptr;  // (N,D); null: the network takes none
+  const float* given = nullptr;        // (N,D), given vectors beside each other; null: it takes none
+  const float* context = nullptr;      // (N,S,D); null: it takes none
 };
 
 /// What the plans of an engine share; it must outlive them, except for `int8`, which is only read while a

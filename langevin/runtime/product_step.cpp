@@ -17,13 +17,13 @@ std::string product_name(const ProductSpec& s) {
   return op + s.names.front() + (s.names.size() > 1 ? " and beside it" : "");
 }
 
-ProductStep::ProductStep(ProductSpec spec, int src, int dst, int residual)
-    : spec_(std::move(spec)), src_(src), dst_(dst), residual_(residual) {
+ProductStep::ProductStep(ProductSpec spec, int src, int dst, Other other)
+    : spec_(std::move(spec)), src_(src), dst_(dst), residual_(other.buffer), multiplied_(other.multiplied) {
   name = product_name(spec_);
   input = {spec_.names, src, spec_.h * spec_.w, spec_.in};
   positions = std::max(spec_.h * spec_.w, spec_.oh * spec_.ow);
   reads = {src};
-  if (residual >= 0) reads.push_back(residual);
+  if (residual_ >= 0) reads.push_back(residual_);
   writes = {dst};
 }
 
@@ -37,8 +37,10 @@ dnnl::convolution_forward::primitive_desc ProductStep::choose(const Workshop& wo
   dnnl::primitive_attr attributes;
   attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
   dnnl::post_ops after;
+  const auto how = multiplied_ ? dnnl::algorithm::binary_mul : dnnl::algorithm::binary_add;
   if (residual_ >= 0 && in_place_) after.append_sum(1.0F);
-  if (residual_ >= 0 && !in_place_) after.append_binary(dnnl::algorithm::binary_add, dst);
+  if (residual_ >= 0 && !in_place_) after.append_binary(how, dst);
+  if (s.gelu) after.append_eltwise(1.0F, dnnl::algorithm::eltwise_gelu_erf, 0, 0);
   attributes.set_post_ops(after);
   const int64_t stride_w = s.sequence ? 1 : s.stride, before_w = s.sequence ? 0 : s.pad_before;
   const memory::dims strides{s.stride, stride_w}, before{s.pad_before, before_w};
@@ -57,11 +59,16 @@ dnnl::convolution_forward::primitive_desc ProductStep::choose(const Workshop& wo
 void ProductStep::pack(Workshop& workshop, const dnnl::convolution_forward::primitive_desc& chosen) {
   const ProductSpec& s = spec_;
   const int64_t each = part_out(s), count = each * s.in * s.kernel * s.kernel_w();
+  const int64_t rows = s.total > 0 ? s.total : each;
+  const std::string dot = s.packed ? "_" : ".";
   std::string key;
   for (const std::string& part : s.names) key += part + "|";
+  if (s.total > 0) key += fmt::format("{}", s.first);
   const memory::desc plain({s.out, s.in, s.kernel, s.kernel_w()}, memory::data_type::f32, tag::oihw);
   const auto fill = [&](std::vector<float>& scratch) {
-    if (s.names.size() == 1) return workshop.weights.floats(s.names[0] + ".weight", count).data();
+    if (s.names.size() == 1)
+      return workshop.weights.floats(s.names[0] + dot + "weight", count / each * rows).data() +
+             s.first * (count / each);
     for (const std::string& part : s.names) {
       const auto values = workshop.weights.floats(part + ".weight", count);
       scratch.insert(scratch.end(), values.begin(), values.end());
@@ -72,8 +79,8 @@ void ProductStep::pack(Workshop& workshop, const dnnl::convolution_forward::prim
                      workshop.weights.packed(key, plain, chosen.weights_desc(), workshop.engine, fill));
   if (!s.bias) return;
   for (const std::string& part : s.names) {
-    const auto values = workshop.weights.floats(part + ".bias", each);
-    joined_bias_.insert(joined_bias_.end(), values.begin(), values.end());
+    const float* values = workshop.weights.floats(part + dot + "bias", rows).data() + s.first;
+    joined_bias_.insert(joined_bias_.end(), values, values + each);
   }
   prepared_.constant(DNNL_ARG_BIAS, memory(chosen.bias_desc(), workshop.engine, joined_bias_.data()));
 }

@@ -17,6 +17,9 @@ struct ProductSpec {
   std::vector<std::string> names;  // several: linears of one input, their outputs side by side
   bool bias = true;
   bool sequence = false;
+  int64_t first = 0, total = 0;  // of `total` rows of the parameters only `out` from `first` on; 0: all are
+  bool packed = false;           // the parameters are called name_weight and name_bias
+  bool gelu = false;             // of the result
 
   int64_t kernel_w() const { return sequence ? 1 : kernel; }
 };
@@ -26,9 +29,14 @@ std::string product_name(const ProductSpec& spec);
 
 class ProductStep final : public Step {
  public:
-  /// dst = product(src) + residual; residual -1: nothing is added.
-  ProductStep(ProductSpec spec, int src, int dst, int residual);
-  int may_overwrite() const override { return residual_ == src_ ? -1 : residual_; }
+  /// What happens with another value of the result's shape; buffer -1: nothing.
+  struct Other {
+    int buffer = -1;
+    bool multiplied = false;  // else added
+  };
+  /// dst = product(src) + other, or times it.
+  ProductStep(ProductSpec spec, int src, int dst, Other other);
+  int may_overwrite() const override { return residual_ == src_ || multiplied_ ? -1 : residual_; }
   void overwrite() override { in_place_ = true; }
   void prepare(Workshop& workshop) override;
   void bind(const Buffers& buffers) override;
@@ -38,7 +46,8 @@ class ProductStep final : public Step {
   dnnl::convolution_forward::primitive_desc choose(const Workshop& workshop) const;
   void pack(Workshop& workshop, const dnnl::convolution_forward::primitive_desc& chosen);
   ProductSpec spec_;
-  int src_, dst_, residual_, scratch_ = -1;
+  int src_, dst_, residual_, scratch_ = -1;  // residual: the other value
+  bool multiplied_;
   bool in_place_ = false;
   dnnl::convolution_forward::primitive_desc chosen_;
   std::vector<float> joined_bias_;

@@ -1,6 +1,7 @@
 #include "langevin/runtime/recorder.h"
 
 #include <array>
+#include <list>
 
 namespace langevin::runtime {
 
@@ -8,17 +9,25 @@ std::string to_string(Op op) {
   constexpr std::array names{"image",
                              "timesteps",
                              "labels",
-                             "global_cond",
+                             "given",
+                             "context",
                              "conv2d",
                              "conv1d",
                              "conv_transpose1d",
                              "linear",
+                             "packed_linear",
+                             "layer_norm",
                              "group_norm",
                              "group_norm_modulated",
                              "embedding",
                              "timestep_embedding",
+                             "add_positions",
                              "silu",
                              "mish",
+                             "gelu",
+                             "geglu",
+                             "relu",
+                             "clamp",
                              "affine",
                              "add",
                              "add_channels",
@@ -28,24 +37,39 @@ std::string to_string(Op op) {
                              "mean_positions",
                              "to_tokens",
                              "from_tokens",
+                             "channels_first",
+                             "slice",
                              "attention"};
+  static_assert(names.size() == static_cast<size_t>(Op::attention) + 1);
   return names.at(static_cast<size_t>(op));
 }
 
-std::vector<bool> Graph::reached_from(int input) const {
+std::vector<bool> Graph::reached_from(const std::vector<int>& inputs) const {
   std::vector<bool> reached(nodes.size(), false);
+  for (int input : inputs) {
+    if (input >= 0) reached[static_cast<size_t>(input)] = true;
+  }
   for (size_t i = 0; i < nodes.size(); ++i) {
-    reached[i] = static_cast<int>(i) == input;
     for (int from : nodes[i].inputs) reached[i] = reached[i] || reached[static_cast<size_t>(from)];
   }
   return reached;
 }
 
+std::vector<bool> Graph::trunk() const {
+  std::vector<int> starts{image, context};
+  for (size_t i = 0; i < nodes.size(); ++i) {
+    if (nodes[i].op == Op::to_tokens) starts.push_back(static_cast<int>(i));
+  }
+  return reached_from(starts);
+}
+
 Recorder::Value Recorder::add_node(Op op, std::vector<Value> inputs, Shape shape, Attributes attributes) {
   Node node{op, {}, std::move(shape), "", std::move(attributes)};
   for (const Value& v : inputs) node.inputs.push_back(v.node);
-  if (op != Op::from_tokens && !node.inputs.empty())
+  const bool leaves = op == Op::from_tokens || op == Op::channels_first;
+  if (!leaves && !node.inputs.empty())
     node.tokens = op == Op::to_tokens || graph_.nodes[static_cast<size_t>(node.inputs[0])].tokens;
+  if (op == Op::context) node.tokens = true;
   graph_.nodes.push_back(std::move(node));
   return {static_cast<int>(graph_.nodes.size()) - 1};
 }
@@ -77,6 +101,21 @@ Recorder::Value Recorder::linear(const Value& x, std::string_view name, const nn
   return add_named(Op::linear, {x}, std::move(shape), c);
 }
 
+Recorder::Value Recorder::packed_linear(const Value& x, std::string_view name, const nn::PackedLinear& c) {
+  Shape shape = cost_.packed_linear(shape_of(x), name, c);
+  return add_named(Op::packed_linear, {x}, std::move(shape), c);
+}
+
+Recorder::Value Recorder::layer_norm(const Value& x, std::string_view name, const nn::LayerNorm& c) {
+  Shape shape = cost_.layer_norm(shape_of(x), name, c);
+  return add_named(Op::layer_norm, {x}, std::move(shape), c);
+}
+
+Recorder::Value Recorder::add_positions(const Value& x, std::string_view name, const nn::Positions& c) {
+  Shape shape = cost_.add_positions(shape_of(x), name, c);
+  return add_named(Op::add_positions, {x}, std::move(shape), c);
+}
+
 Recorder::Value Recorder::group_norm(const Value& x, std::string_view name, const nn::GroupNorm& c) {
   Shape shape = cost_.group_norm(shape_of(x), name, c);
   return add_named(Op::group_norm, {x}, std::move(shape), c);
@@ -100,6 +139,24 @@ Recorder::Value Recorder::timestep_embedding(const Value& t, const nn::TimestepE
 Recorder::Value Recorder::silu(const Value& x) { return add_node(Op::silu, {x}, shape_of(x)); }
 
 Recorder::Value Recorder::mish(const Value& x) { return add_node(Op::mish, {x}, shape_of(x)); }
+
+Recorder::Value Recorder::gelu(const Value& x) { return add_node(Op::gelu, {x}, shape_of(x)); }
+
+Recorder::Value Recorder::geglu(const Value& x) { return add_node(Op::geglu, {x}, cost_.geglu(shape_of(x))); }
+
+Recorder::Value Recorder::relu(const Value& x) { return add_node(Op::relu, {x}, shape_of(x)); }
+
+Recorder::Value Recorder::clamp(const Value& x, double low, double high) {
+  return add_node(Op::clamp, {x}, shape_of(x), Bounds{low, high});
+}
+
+Recorder::Value Recorder::slice(const Value& x, int64_t from, int64_t count) {
+  return add_node(Op::slice, {x}, cost_.slice(shape_of(x), from, count), Slice{from, count});
+}
+
+Recorder::Value Recorder::channels_first(const Value& x) {
+  return add_node(Op::channels_first, {x}, cost_.channels_first(shape_of(x)));
+}
 
 Recorder::Value Recorder::affine(const Value& x, double scale, double offset) {
   return add_node(Op::affine, {x}, shape_of(x), Affine{scale, offset});
@@ -138,8 +195,13 @@ Recorder::Value Recorder::from_tokens(const Value& x, int64_t height, int64_t wi
 }
 
 Recorder::Value Recorder::attention(const Value& q, const Value& k, const Value& v, int64_t heads) {
-  Shape shape = cost_.attention(shape_of(q), shape_of(k), shape_of(v), heads);
-  return add_node(Op::attention, {q, k, v}, std::move(shape), Attention{heads});
+  return masked_attention(q, k, v, {.heads = heads});
+}
+
+Recorder::Value Recorder::masked_attention(const Value& q, const Value& k, const Value& v,
+                                           const nn::MaskedAttention& c) {
+  Shape shape = cost_.masked_attention(shape_of(q), shape_of(k), shape_of(v), c);
+  return add_node(Op::attention, {q, k, v}, std::move(shape), c);
 }
 
 Recorder::Value Recorder::input(Op op, Shape shape) {
@@ -147,7 +209,8 @@ Recorder::Value Recorder::input(Op op, Shape shape) {
   if (op == Op::image) graph_.image = v.node;
   if (op == Op::timesteps) graph_.timesteps = v.node;
   if (op == Op::labels) graph_.labels = v.node;
-  if (op == Op::global_cond) graph_.global_cond = v.node;
+  if (op == Op::given) graph_.given.push_back(v.node);
+  if (op == Op::context) graph_.context = v.node;
   return v;
 }
 
@@ -156,26 +219,46 @@ Graph Recorder::take(const Value& output) {
   return std::move(graph_);
 }
 
-bool can_record(const nn::NetworkConfig& network) {
-  return std::holds_alternative<nn::UNet2DConfig>(network) ||
-         std::holds_alternative<nn::UNet1DConfig>(network) || nn::classifier(network) != nullptr;
-}
-
-Graph record(const nn::NetworkConfig& network, const Shape& shape, Wanted wanted) {
-  check(can_record(network), "runtime", "does not run networks of the type {} so far; use --backend torch",
-        nn::type_name(network));
+Graph record(const nn::NetworkConfig& network, const CallShape& call) {
   Recorder recorder;
-  const int64_t batch = shape.at(0), width = nn::global_cond_dim(network);
-  const Recorder::Value x = recorder.input(Op::image, shape), t = recorder.input(Op::timesteps, {batch});
-  Recorder::Value labels, global_cond;
+  const int64_t batch = call.x.at(0);
+  const Recorder::Value x = recorder.input(Op::image, call.x);
+  if (call.part == Part::encoder || call.part == Part::decoder) {
+    const nn::AutoencoderKLConfig* c = nn::autoencoder(network);
+    check(c != nullptr, "runtime", "{} is no autoencoder", nn::type_name(network));
+    if (call.part == Part::decoder) return recorder.take(nn::autoencoder_kl_decode(recorder, *c, x));
+    const auto z = nn::autoencoder_kl_encode(recorder, *c, x);
+    return recorder.take(recorder.concat(z.mean, z.logvar));
+  }
+  const Recorder::Value t = recorder.input(Op::timesteps, {batch});
+  Recorder::Value labels;
   const bool classes = nn::class_count(network) > 0;
   if (classes) labels = recorder.input(Op::labels, {batch});
-  if (width > 0) global_cond = recorder.input(Op::global_cond, {batch, width});
-  const nn::Inputs<Recorder::Value> in{x, t, classes ? &labels : nullptr, width > 0 ? &global_cond : nullptr};
-  if (wanted == Wanted::answer) return recorder.take(nn::apply(recorder, network, in));
+  nn::Inputs<Recorder::Value> in{.x = x, .t = t, .class_labels = classes ? &labels : nullptr};
+  std::list<Recorder::Value> conditions;  // whose addresses stay
+  each_condition(
+      [&](const Recorder::Value*& input, const Shape& shape) {
+        if (shape.empty()) return;
+        conditions.push_back(recorder.input(shape.size() == 3 ? Op::context : Op::given, shape));
+        input = &conditions.back();
+      },
+      in, call);
+  if (call.part == Part::whole) return recorder.take(nn::apply(recorder, network, in));
   const nn::ClassifierConfig* classifier = nn::classifier(network);
-  check(classifier != nullptr, "runtime", "the network is no classifier: it has no features");
+  check(classifier != nullptr, "runtime", "{} is no classifier: it has no features", nn::type_name(network));
   return recorder.take(nn::classifier_features(recorder, *classifier, in));
+}
+
+CallShape usual_call(const nn::NetworkConfig& network, int64_t n, Part part) {
+  CallShape call{nn::input_shape(network, n)};
+  call.part = part;
+  if (part == Part::decoder) call.x = nn::latent_shape(*nn::autoencoder(network), call.x);
+  each_condition(
+      [](Shape& shape, const std::optional<nn::Condition>& taken) {
+        if (taken && taken->required) shape = taken->shape;
+      },
+      call, nn::conditions(network, n));
+  return call;
 }
 
 }  // namespace langevin::runtime

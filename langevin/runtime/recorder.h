@@ -20,6 +20,9 @@ class Recorder {
   Value conv1d(const Value& x, std::string_view name, const nn::Conv1d& c);
   Value conv_transpose1d(const Value& x, std::string_view name, const nn::ConvTranspose1d& c);
   Value linear(const Value& x, std::string_view name, const nn::Linear& c);
+  Value packed_linear(const Value& x, std::string_view name, const nn::PackedLinear& c);
+  Value layer_norm(const Value& x, std::string_view name, const nn::LayerNorm& c);
+  Value add_positions(const Value& x, std::string_view name, const nn::Positions& c);
   Value group_norm(const Value& x, std::string_view name, const nn::GroupNorm& c);
   Value group_norm_modulated(const Value& x, const Value& scale_shift, std::string_view name,
                              const nn::GroupNorm& c);
@@ -27,6 +30,10 @@ class Recorder {
   Value timestep_embedding(const Value& t, const nn::TimestepEmbedding& c);
   Value silu(const Value& x);
   Value mish(const Value& x);
+  Value gelu(const Value& x);
+  Value geglu(const Value& x);
+  Value relu(const Value& x);
+  Value clamp(const Value& x, double low, double high);
   Value dropout(const Value& x, double) { return x; }  // inference
   Value affine(const Value& x, double scale, double offset);
   Value add(const Value& x, const Value& y);
@@ -37,7 +44,10 @@ class Recorder {
   Value mean_positions(const Value& x);
   Value to_tokens(const Value& x);
   Value from_tokens(const Value& x, int64_t height, int64_t width);
+  Value channels_first(const Value& x);
+  Value slice(const Value& x, int64_t from, int64_t count);
   Value attention(const Value& q, const Value& k, const Value& v, int64_t heads);
+  Value masked_attention(const Value& q, const Value& k, const Value& v, const nn::MaskedAttention& c);
 
   Value input(Op op, Shape shape);
   Graph take(const Value& output);
@@ -51,15 +61,25 @@ class Recorder {
   Graph graph_;
 };
 
-static_assert(nn::SequenceInterpreter<Recorder>);
+static_assert(nn::Interpreter<Recorder>);
 
-/// Whether the runtime has the words of this network; the others are for libtorch, so far.
-bool can_record(const nn::NetworkConfig& network);
+/// Which part of an autoencoder or, features, of a classifier.
+enum class Part { whole, encoder, decoder, features };
 
-/// What is wanted of a network: its answer, or of a classifier the features behind it.
-enum class Wanted { answer, features };
-/// The network applied to inputs of `shape`, (N,C,H,W) or (N,C,L). Error if it does not fit or
-/// cannot be recorded.
-Graph record(const nn::NetworkConfig& network, const Shape& shape, Wanted wanted = Wanted::answer);
+/// The sizes of a call's inputs. A condition that is not given is empty.
+struct CallShape {
+  Shape x;  // (N,C,H,W) or (N,C,L)
+  Part part = Part::whole;
+  Shape global_cond = {}, context = {}, class_vectors = {}, text_embeds = {}, time_ids = {},
+        timestep_cond = {};
+  bool operator==(const CallShape&) const = default;
+};
+
+/// A batch of n at the size that `network` was configured for, with all that it must be given.
+CallShape usual_call(const nn::NetworkConfig& network, int64_t n, Part part = Part::whole);
+
+/// The network applied to such a call; an encoder's output is mean and logvar beside each other. Error if it
+/// does not fit.
+Graph record(const nn::NetworkConfig& network, const CallShape& call);
 
 }  // namespace langevin::runtime

@@ -46,10 +46,11 @@ struct Workshop {
 
 /// One pass over a chunk: samples first .. first + chunk - 1 of the call's batch.
 struct Call {
-  const float* image = nullptr;  // (batch, C, H, W)
-  float* output = nullptr;       // likewise
-  const float* rows = nullptr;   // of the conditioning
-  int64_t row_stride = 0;        // floats from one sample's row to the next; 0: one row for all
+  const float* image = nullptr;    // (batch, C, H, W)
+  const float* context = nullptr;  // (batch, S, D)
+  float* output = nullptr;         // (batch, C, H, W)
+  const float* rows = nullptr;     // of the conditioning
+  int64_t row_stride = 0;          // floats from one sample's row to the next; 0: one row for all
   int64_t first = 0;
   const float* row(int64_t offset) const { return rows + first * row_stride + offset; }
 };

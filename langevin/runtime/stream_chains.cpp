@@ -13,8 +13,7 @@ bool is_product(const Node& n) {
 
 class Search {
  public:
-  explicit Search(const Graph& graph)
-      : graph_(graph), trunk_(graph.from_image()), readers_(graph.nodes.size()) {
+  explicit Search(const Graph& graph) : graph_(graph), trunk_(graph.trunk()), readers_(graph.nodes.size()) {
     for (int i = 0; i < count(); ++i)
       for (int input : node(i).inputs) readers_[at(input)].push_back(i);
   }
@@ -80,7 +79,7 @@ class Search {
 /// Columns of all products, weighted with their weights: how often a weight is used in a call.
 int64_t uses_of_a_weight(const Graph& graph) {
   double weights = 0, uses = 0;
-  const std::vector<bool> trunk = graph.from_image();
+  const std::vector<bool> trunk = graph.trunk();
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
     const Node& n = graph.nodes[i];
     if (!trunk[i] || !is_product(n)) continue;
@@ -99,7 +98,7 @@ int64_t uses_of_a_weight(const Graph& graph) {
 // Streaming is measured to be faster at every batch (docs/performance.md) where bf16 is a way to store
 // numbers alone; where matrices of it multiply faster than fp32, large batches are for oneDNN.
 bool suits_streaming(const Graph& graph, Type asked) {
-  const std::vector<bool> trunk = graph.from_image();
+  const std::vector<bool> trunk = graph.trunk();
   bool sequences = false;
   for (size_t i = 0; i < graph.nodes.size(); ++i) {
     if (!trunk[i]) continue;

@@ -126,8 +126,7 @@ TEST(Conditioning, ARowIsComputedOnceForAllSamplesAndBatches) {
   auto network = test::make_network(config);
   const HostArrayF x = noise(nn::input_shape(config, 4));
   for (int batch = 0; batch < 2; ++batch) {
-    for (double t : {999.0, 500.0, 1.0})
-      network(x, std::vector<double>(4, t), std::vector<int64_t>{0, 1, 1, 0});
+    for (double t : {999.0, 500.0, 1.0}) network(x, std::vector<double>(4, t), {{0, 1, 1, 0}});
   }
   EXPECT_EQ(network.conditioning().rows_computed(), 6);  // three timesteps, two classes
 }
@@ -141,12 +140,12 @@ TEST(Conditioning, SamplesOfOneBatchMayDifferInTimestepAndClass) {
     const HostArrayF x = noise(nn::input_shape(config, 3));
     const std::vector<double> t{7.0, 640.5, 7.0};
     const std::vector<int64_t> labels{2, 0, 1};
-    const HostArrayF all = network(x, t, labels);
+    const HostArrayF all = network(x, t, {labels});
     for (int64_t i = 0; i < 3; ++i) {
       HostArrayF one(nn::input_shape(config, 1));
       std::copy(x.sample(i).begin(), x.sample(i).end(), one.data().begin());
       const auto at = static_cast<size_t>(i);
-      const HostArrayF alone = network(one, {t[at]}, {labels[at]});
+      const HostArrayF alone = network(one, {t[at]}, {{labels[at]}});
       EXPECT_LT(test::largest_difference(alone.data(), all.sample(i)), 1e-5) << "sample " << i;
     }
   }
@@ -166,7 +165,7 @@ TEST(RuntimeNetwork, InputsThatDoNotBelongTogetherAreRefused) {
   auto network = test::make_network(config);
   const HostArrayF x = noise(nn::input_shape(config, 2));
   EXPECT_THROW(network(x, {1.0}, {}), Error);
-  EXPECT_THROW(network(x, {1.0, 2.0}, {0, 0}), Error);
+  EXPECT_THROW(network(x, {1.0, 2.0}, {{0, 0}}), Error);
   EXPECT_THROW(network(noise({2, 3, 8}), {1.0, 2.0}, {}), Error);
   EXPECT_THROW(network(noise({2, 4, 8, 8}), {1.0, 2.0}, {}), Error);
 }

@@ -33,7 +33,7 @@ TEST(SequenceParity, OutputEqualsThePeersWithin1e5) {
   const auto steps = test::integers(io.at("timestep"));
   RuntimeNetwork network(model.spec.network, Weights(model.weights), Type::fp32, 1);
   const HostArrayF got =
-      network(turned(io.to_float("sample")), {steps.begin(), steps.end()}, {}, io.to_float("global_cond"));
+      network(turned(io.to_float("sample")), {steps.begin(), steps.end()}, {{}, io.to_float("global_cond")});
   EXPECT_LT(relative_error(turned(got), io.to_float("output")), 1e-5);
 }
 
@@ -41,8 +41,7 @@ TEST(SequenceParity, OutputEqualsTheGoldenNumbers) {
   for (const char* file : {"unet1d_forward.json", "unet2d_forward.json"}) {
     const GoldenNetwork golden(std::string(LANGEVIN_GOLDEN) + "/" + file);
     RuntimeNetwork network(golden.config, Weights(golden.weights), Type::fp32, 1);
-    EXPECT_LT(golden.relative_error(network(golden.x, golden.t, golden.cond.class_labels, golden.cond.global_cond)), 1e-5)
-        << file;
+    EXPECT_LT(golden.relative_error(network(golden.x, golden.t, golden.cond)), 1e-5) << file;
   }
 }
 
@@ -76,11 +75,11 @@ TEST(Sequences, ASampleDependsOnItsOwnInputsAlone) {
       given = noise({4, cond}, 2);
       std::copy(given->sample(0).begin(), given->sample(0).end(), given->sample(2).begin());
     }
-    const HostArrayF all = network(x, t, {}, given);
+    const HostArrayF all = network(x, t, {{}, given});
     for (int64_t i = 0; i < 4; ++i) {
       std::optional<HostArrayF> own;
       if (given) own = one_of(*given, i);
-      const HostArrayF alone = network(one_of(x, i), {t[static_cast<size_t>(i)]}, {}, own);
+      const HostArrayF alone = network(one_of(x, i), {t[static_cast<size_t>(i)]}, {{}, own});
       EXPECT_LT(test::largest_difference(alone.data(), all.sample(i)), 1e-5) << "sample " << i;
     }
   }
@@ -94,7 +93,7 @@ TEST(Sequences, ARowOfTheGridIsKeptAcrossObservations) {
   for (int round = 0; round < 2; ++round) {
     for (uint64_t observation : {1, 2, 3}) {
       for (double t : {99.0, 50.0, 0.0}) {
-        const HostArrayF y = network(x, {t}, {}, noise({1, 5}, observation));
+        const HostArrayF y = network(x, {t}, {{}, noise({1, 5}, observation)});
         if (round == 0) first.push_back(y);
         if (round == 1) {
           EXPECT_EQ(test::largest_difference(y.data(), first.front().data()), 0);
@@ -111,9 +110,9 @@ TEST(Sequences, AnyFittingHorizonMayBeGiven) {
   auto network = test::make_network(config);
   const HostArrayF cond = noise({1, 5}, 2);
   for (const int64_t horizon : {2, 12, 64})
-    EXPECT_EQ(network(noise({1, 2, horizon}), {5.0}, {}, cond).shape(), (Shape{1, 2, horizon}));
-  EXPECT_THROW(network(noise({1, 2, 9}), {5.0}, {}, cond), Error);
-  EXPECT_THROW(network(noise({1, 3, 8}), {5.0}, {}, cond), Error);
+    EXPECT_EQ(network(noise({1, 2, horizon}), {5.0}, {{}, cond}).shape(), (Shape{1, 2, horizon}));
+  EXPECT_THROW(network(noise({1, 2, 9}), {5.0}, {{}, cond}), Error);
+  EXPECT_THROW(network(noise({1, 3, 8}), {5.0}, {{}, cond}), Error);
 }
 
 TEST(Sequences, AConditionThatDoesNotFitIsRefused) {
@@ -121,10 +120,10 @@ TEST(Sequences, AConditionThatDoesNotFitIsRefused) {
   auto network = test::make_network(config);
   const HostArrayF x = noise({1, 2, 8});
   EXPECT_THROW(network(x, {5.0}, {}), Error);
-  EXPECT_THROW(network(x, {5.0}, {}, noise({1, 4})), Error);
-  EXPECT_THROW(network(x, {5.0}, {}, noise({2, 5})), Error);
+  EXPECT_THROW(network(x, {5.0}, {{}, noise({1, 4})}), Error);
+  EXPECT_THROW(network(x, {5.0}, {{}, noise({2, 5})}), Error);
   auto without = test::make_network(small(0));
-  EXPECT_THROW(without(x, {5.0}, {}, noise({1, 5})), Error);
+  EXPECT_THROW(without(x, {5.0}, {{}, noise({1, 5})}), Error);
 }
 
 }  // namespace

@@ -38,7 +38,7 @@ class Streamed : public testing::TestWithParam<Case> {
     if (GetParam().cond > 0) cond = noise({n, GetParam().cond}, 2);
     std::vector<double> t;
     for (int64_t i = 0; i < n; ++i) t.push_back(static_cast<double>(i * 37 % 100));
-    return network(noise(nn::input_shape(config, n)), t, {}, cond);
+    return network(noise(nn::input_shape(config, n)), t, {{}, cond});
   }
 };
 
@@ -62,14 +62,14 @@ TEST_P(Streamed, ThreadsDoNotChangeTheResult) {
 TEST_P(Streamed, EqualsAPlanOfPrimitives) {
   const auto config = config_of(GetParam());
   runtime::Weights weights(test::random_parameters(config));
-  runtime::Conditioning conditioning(runtime::record(config, nn::input_shape(config, 1)), weights);
+  runtime::Conditioning conditioning(runtime::record(config, runtime::usual_call(config, 1)), weights);
   const runtime::ThreadLimit limit(1);
   runtime::Team team(1);
   runtime::StreamWeights streamed;
   runtime::StreamContext context{team, streamed};
   const std::vector<int64_t> none;
   for (const int64_t n : {1, 3, 40}) {
-    const runtime::Graph graph = runtime::record(config, nn::input_shape(config, n));
+    const runtime::Graph graph = runtime::record(config, runtime::usual_call(config, n));
     runtime::Plan plain(graph, Type::fp32, {conditioning, weights}),
         stream(graph, Type::fp32, {conditioning, weights, &context});
     const HostArrayF x = noise(nn::input_shape(config, n)), cond = noise({n, GetParam().cond + 1}, 2);
@@ -94,10 +94,10 @@ TEST_P(Streamed, LargeBatchesRunAFewSamplesAtATime) {
     last = HostArrayF({1, GetParam().cond});
     std::copy(cond->sample(n - 1).begin(), cond->sample(n - 1).end(), last->data().begin());
   }
-  const HostArrayF all = network(x, std::vector<double>(static_cast<size_t>(n), 9.0), {}, cond);
+  const HostArrayF all = network(x, std::vector<double>(static_cast<size_t>(n), 9.0), {{}, cond});
   HostArrayF one(nn::input_shape(config, 1));
   std::copy(x.sample(n - 1).begin(), x.sample(n - 1).end(), one.data().begin());
-  const HostArrayF alone = network(one, {9.0}, {}, last);
+  const HostArrayF alone = network(one, {9.0}, {{}, last});
   EXPECT_EQ(test::largest_difference(alone.data(), all.sample(n - 1)), 0);
 }
 

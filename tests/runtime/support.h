@@ -95,7 +95,7 @@ struct Peer {
   }
   HostArrayF run(runtime::Type type) {
     runtime::RuntimeNetwork network(config, runtime::Weights(tensors), type, 1);
-    return network(io.to_float("sample"), t, labels);
+    return network(io.to_float("sample"), t, {labels});
   }
 
   nn::UNet2DConfig config;

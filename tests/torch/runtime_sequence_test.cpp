@@ -73,7 +73,7 @@ double relative_error(const HostArrayF& got, const HostArrayF& want) {
 TEST_P(SequenceEngines, OneCallAgreesAtAnyBatch) {
   runtime::RuntimeNetwork network(config_, runtime::Weights(weights_), runtime::Type::fp32, 1);
   for (const int64_t n : {1, 2, 7, 33})
-    EXPECT_LT(relative_error(network(input(n), timesteps(n), {}, cond(n)), by_torch(n)), 1e-5) << n;
+    EXPECT_LT(relative_error(network(input(n), timesteps(n), {{}, cond(n)}), by_torch(n)), 1e-5) << n;
 }
 
 INSTANTIATE_TEST_SUITE_P(
