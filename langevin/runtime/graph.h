@@ -73,6 +73,11 @@ struct Node {
   bool tokens = false;  // (N,L,C), not (N,C,L)
 };
 
+inline int64_t channels(const Node& n) { return n.tokens ? n.shape.at(2) : n.shape.at(1); }
+/// Of one sample.
+inline int64_t hw(const Node& n) { return element_count(n.shape) / n.shape[0] / channels(n); }
+inline bool bias_of(const Node& n) { return n.op != Op::linear || std::get<nn::Linear>(n.attributes).bias; }
+
 struct Graph {
   std::vector<Node> nodes;
   int image = -1, timesteps = -1, labels = -1, context = -1;  // -1: an input that is not taken
@@ -85,6 +90,11 @@ struct Graph {
   /// timestep, class and the given vectors alone; the trunk meets them in add_channels, film,
   /// group_norm_modulated and to_tokens.
   std::vector<bool> trunk() const;
+  /// Whether the node of a trunk is its input's bytes under another name.
+  bool is_view(const Node& node) const {
+    return node.op == Op::from_tokens || node.op == Op::channels_first ||
+           (node.op == Op::to_tokens && nodes[static_cast<size_t>(node.inputs[0])].shape.size() > 2);
+  }
 };
 
 }  // namespace langevin::runtime

@@ -6,6 +6,7 @@
 
 #include "langevin/runtime/attention_step.h"
 #include "langevin/runtime/deconvolution_step.h"
+#include "langevin/runtime/fusions.h"
 #include "langevin/runtime/int8_step.h"
 #include "langevin/runtime/int8_upsampled_step.h"
 #include "langevin/runtime/norm_step.h"
@@ -30,22 +31,11 @@ class Lowering {
         int8_(options.int8),
         buffers_(buffers),
         trunk_(graph.trunk()),
-        uses_(graph.nodes.size(), 0),
-        same_as_(graph.nodes.size(), -1),
-        buffer_(graph.nodes.size(), -1) {
-    for (const Node& n : graph.nodes)
-      for (int input : n.inputs) ++uses_[at(input)];
-    ++uses_[at(graph.output)];
-    if (options.stream) chains_ = stream_chains(graph);
-  }
+        chains_(options.stream ? stream_chains(graph) : StreamChains{}),
+        joined_(find_fusions(graph, chains_, options.int8)),
+        buffer_(graph.nodes.size(), -1) {}
 
   std::vector<std::unique_ptr<Step>> run() {
-    for (int i = 0; i < count(); ++i) {
-      if (trunk_[at(i)] && !chains_.covers(i)) fuse(i);
-    }
-    for (int i = 0; i < count(); ++i) {
-      if (trunk_[at(i)] && is_product(node(i))) fuse_norm(i);
-    }
     for (int i = 0; i < count(); ++i) {
       if (trunk_[at(i)]) emit(i);
     }
@@ -59,124 +49,15 @@ class Lowering {
   static size_t at(int i) { return static_cast<size_t>(i); }
   int count() const { return static_cast<int>(graph_.nodes.size()); }
   const Node& node(int i) const { return graph_.nodes[at(i)]; }
-  static int64_t channels(const Node& n) { return n.tokens ? n.shape.at(2) : n.shape.at(1); }
-  static int64_t hw(const Node& n) { return element_count(n.shape) / n.shape[0] / channels(n); }
-  bool is_view(const Node& n) const {
-    return n.op == Op::from_tokens || n.op == Op::channels_first ||
-           (n.op == Op::to_tokens && trunk_[at(n.inputs[0])]);
-  }
-  static bool is_product(const Node& n) {
-    return n.op == Op::conv2d || n.op == Op::conv1d || n.op == Op::linear;
-  }
   static TokenShape token_shape(const Node& n) { return {hw(n), channels(n)}; }
-
-  /// The node whose bytes are those of node i.
-  int origin(int i) const {
-    while (same_as_[at(i)] >= 0) i = same_as_[at(i)];
-    return i;
-  }
-
-  /// The product that alone makes the value of node i and that nobody else reads; -1 if there is none.
-  int sole_product(int i) const {
-    while (is_view(node(i)) && uses_[at(i)] == 1) i = node(i).inputs[0];
-    const bool sole = is_product(node(i)) && uses_[at(i)] == 1 && trunk_[at(i)] && !chains_.covers(i);
-    const bool plain = residual_.count(i) == 0 && doubled_.count(i) == 0 && gelu_.count(i) == 0;
-    return sole && plain ? i : -1;
-  }
-
-  void fuse(int i) {
-    const Node& n = node(i);
-    if (is_view(n)) same_as_[at(i)] = n.inputs[0];
-    if (n.op == Op::add) fuse_add(i);
-    if (n.op == Op::gelu) fuse_gelu(i);
-    if (n.op == Op::geglu) fuse_geglu(i);
-    if (n.op == Op::group_norm) fuse_added_row(i);
-    if (n.op == Op::attention) fuse_products(i);
-    if (n.op == Op::conv2d) fuse_doubling(i);
-  }
-
-  void fuse_add(int i) {
-    const int a = node(i).inputs[0], b = node(i).inputs[1];
-    if (!trunk_[at(a)] || !trunk_[at(b)]) return;
-    // The one that is made last carries the sum: the other stands ready by then.
-    for (const auto& [mine, other] : {std::pair{a, b}, std::pair{b, a}}) {
-      const int product = sole_product(mine);
-      if (product < 0 || origin(other) >= product) continue;
-      residual_[product] = other;
-      same_as_[at(i)] = product;
-      return;
-    }
-  }
-
-  void fuse_gelu(int i) {
-    const int product = sole_product(node(i).inputs[0]);
-    if (product < 0 || node(product).op != Op::linear || int8_ != nullptr) return;
-    gelu_.insert(product);
-    same_as_[at(i)] = product;
-  }
-
-  /// The halves of a product, the second through GELU, become two products.
-  void fuse_geglu(int i) {
-    const int product = sole_product(node(i).inputs[0]);
-    need(product >= 0 && node(product).op == Op::linear, node(i), "what is not a linear map's result");
-    gated_[i] = product;
-    inside_gate_.insert(product);
-  }
-
-  void fuse_added_row(int i) {
-    const int added = node(i).inputs[0];
-    const Node& n = node(added);
-    if (n.op != Op::add_channels || uses_[at(added)] != 1 || trunk_[at(n.inputs[1])]) return;
-    added_row_[i] = conditioning_.offset(n.inputs[1]);
-    same_as_[at(added)] = n.inputs[0];
-  }
-
-  void fuse_products(int i) {
-    const Node& n = node(i);
-    for (int input : n.inputs) {
-      const Node& x = node(input);
-      const Node& first = node(n.inputs[0]);
-      if (x.op != Op::linear || uses_[at(input)] != 1 || x.inputs[0] != first.inputs[0] ||
-          x.shape != first.shape || bias_of(x) != bias_of(first))
-        return;
-    }
-    for (int input : n.inputs) together_[input] = i;
-  }
-
-  void fuse_doubling(int i) {
-    const int doubled = node(i).inputs[0];
-    const Node& up = node(doubled);
-    if (up.op != Op::upsample_nearest || uses_[at(doubled)] != 1) return;
-    const Shape& from = node(up.inputs[0]).shape;
-    const auto& c = std::get<nn::Conv>(node(i).attributes);
-    const bool plain = c.kernel == 3 && c.stride == 1 && c.pad_before == 1 && c.pad_after == 1;
-    if (!plain || up.shape[2] != 2 * from[2] || up.shape[3] != 2 * from[3]) return;
-    doubled_.insert(i);
-    same_as_[at(doubled)] = up.inputs[0];
-  }
 
   /// How the input of product i becomes bytes, null if it stays as it is.
   const LayerCalibration* calibration(int i) const {
     return int8_ == nullptr ? nullptr : int8_->find(node(i).name);
   }
 
-  /// A GroupNorm whose result only the int8 product i reads stores it as bytes.
-  void fuse_norm(int i) {
-    const auto joined = together_.find(i);
-    if (joined != together_.end() && node(joined->second).inputs[0] != i) return;  // the first speaks for all
-    if (calibration(i) == nullptr || doubled_.count(i) != 0) return;
-    int from = node(i).inputs[0], readers = joined == together_.end() ? 1 : 3;
-    for (; is_view(node(from)); from = node(from).inputs[0], readers = 1) {
-      if (uses_[at(from)] != readers) return;
-    }
-    const bool norm = node(from).op == Op::group_norm || node(from).op == Op::group_norm_modulated;
-    if (norm && uses_[at(from)] == readers) stores_for_[from] = i;
-  }
-
-  static bool bias_of(const Node& n) { return n.op != Op::linear || std::get<nn::Linear>(n.attributes).bias; }
-
   int buffer(int i) const {
-    const int b = buffer_[at(origin(i))];
+    const int b = buffer_[at(joined_.origin(i))];
     check(b >= 0, "runtime", "{} {} reads what was not computed; this is an error of the runtime",
           runtime::to_string(node(i).op), node(i).name);
     return b;
@@ -193,8 +74,8 @@ class Lowering {
 
   void emit(int i) {
     const Node& n = node(i);
-    if (same_as_[at(i)] >= 0 || together_.count(i) != 0 || chains_.inside.count(i) != 0 ||
-        inside_gate_.count(i) != 0)
+    if (joined_.same_as[at(i)] >= 0 || joined_.together.count(i) != 0 || chains_.inside.count(i) != 0 ||
+        joined_.inside_gate.count(i) != 0)
       return;
     if (const auto chain = chains_.by_end.find(i); chain != chains_.by_end.end())
       return emit_stream(chain->second);
@@ -311,8 +192,8 @@ class Lowering {
   /// The product of q, k and v, or of this node alone.
   ProductSpec whole_product(int i) const {
     ProductSpec product = product_spec(node(i));
-    const auto joined = together_.find(i);
-    if (joined == together_.end()) return product;
+    const auto joined = joined_.together.find(i);
+    if (joined == joined_.together.end()) return product;
     product.names.clear();
     for (int input : node(joined->second).inputs) product.names.push_back(node(input).name);
     product.out *= static_cast<int64_t>(product.names.size());
@@ -342,11 +223,11 @@ class Lowering {
 
   void emit_product(int i) {
     const Node& n = node(i);
-    if (doubled_.count(i) != 0) return emit_doubled(i);
-    const auto residual = residual_.find(i);
-    const int added = residual == residual_.end() ? -1 : buffer(residual->second);
+    if (joined_.doubled.count(i) != 0) return emit_doubled(i);
+    const auto residual = joined_.residual.find(i);
+    const int added = residual == joined_.residual.end() ? -1 : buffer(residual->second);
     ProductSpec product = product_spec(n);
-    product.gelu = gelu_.count(i) != 0;
+    product.gelu = joined_.gelu.count(i) != 0;
     if (const LayerCalibration* int8 = calibration(i)) {
       const int bytes = bytes_for(i, product);
       add(std::make_unique<Int8ProductStep>(product, *int8, bytes, new_buffer(i), added));
@@ -364,7 +245,7 @@ class Lowering {
   }
 
   void emit_gate(int i) {
-    const int product = gated_.at(i);
+    const int product = joined_.gated.at(i);
     const int src = buffer(node(product).inputs[0]);
     ProductSpec half = product_spec(node(product));
     half.total = half.out;
@@ -470,11 +351,11 @@ class Lowering {
     const Node& n = node(i);
     NormSpec s{n.name, std::get<nn::GroupNorm>(n.attributes), hw(n), channels(n)};
     if (n.op == Op::group_norm_modulated) s.modulation_row = conditioning_.offset(n.inputs[1]);
-    const auto row = added_row_.find(i);
-    if (row != added_row_.end()) s.added_row = row->second;
+    const auto row = joined_.added_row.find(i);
+    if (row != joined_.added_row.end()) s.added_row = conditioning_.offset(row->second);
     const int src = buffer(n.inputs[0]);
-    const auto product = stores_for_.find(i);
-    if (product == stores_for_.end()) {
+    const auto product = joined_.stores_for.find(i);
+    if (product == joined_.stores_for.end()) {
       add(std::make_unique<NormStep>(std::move(s), src, new_buffer(i)));
       return;
     }
@@ -494,7 +375,7 @@ class Lowering {
     s.keys = k.shape[1];
     s.channels = q.shape[2];
     s.out_channels = v.shape[2];
-    if (together_.count(n.inputs[0]) != 0) {
+    if (joined_.together.count(n.inputs[0]) != 0) {
       const ProductSpec product = whole_product(n.inputs[0]);
       const int joined = buffers_.add(hw(q) * product.out * size_of(type_));
       if (const LayerCalibration* int8 = calibration(n.inputs[0])) {
@@ -540,24 +421,15 @@ class Lowering {
   }
 
   const Graph& graph_;
-  StreamChains chains_;
   const Conditioning& conditioning_;
   Type type_;
   const Calibration* int8_;
   Buffers& buffers_;
   std::vector<bool> trunk_;
-  std::vector<int> uses_;
-  std::vector<int> same_as_;          // a node whose bytes these are; -1: its own
-  std::map<int, int> residual_;       // product -> what is added to it
-  std::map<int, int64_t> added_row_;  // group_norm -> row added before it
-  std::map<int, int> together_;       // linear -> the attention that it is computed for, in one product
-  std::set<int> doubled_;             // convolutions of a picture that is doubled first
-  std::set<int> gelu_;                // linears whose result goes through GELU
-  std::map<int, int> gated_;          // geglu -> the linear that it is of
-  std::set<int> inside_gate_;         // those linears
-  std::map<int, int> stores_for_;     // group_norm -> the int8 product that it stores bytes for
-  std::map<int, int> bytes_;          // int8 product -> the buffer of bytes stored for it
-  std::vector<int> buffer_;           // by node
+  StreamChains chains_;
+  Fusions joined_;
+  std::map<int, int> bytes_;  // int8 product -> the buffer of bytes stored for it
+  std::vector<int> buffer_;   // by node
   std::vector<std::unique_ptr<Step>> steps_;
 };
 

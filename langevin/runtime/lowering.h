@@ -5,6 +5,7 @@
 //   q, k, v of one input        one product with the three weights side by side
 //   conv(upsample(x))           four small convolutions (upsampled_step.h)
 //   products calibrated for int8   read bytes, which the GroupNorm before them stores (int8_step.h)
+//   gelu(W x), a gelu(b)        GELU and the product of halves are post-operations of linear maps
 //   to_tokens, from_tokens      nothing: in channels-last memory both are the same bytes
 #pragma once
 
