@@ -3,9 +3,7 @@
 namespace langevin::runtime {
 namespace {
 
-bool is_product(const Node& n) {
-  return n.op == Op::conv2d || n.op == Op::conv1d || n.op == Op::linear;
-}
+bool is_product(const Node& n) { return n.op == Op::conv2d || n.op == Op::conv1d || n.op == Op::linear; }
 
 class Search {
  public:

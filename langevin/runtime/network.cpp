@@ -124,7 +124,8 @@ CallShape RuntimeNetwork::checked_call(const HostArrayF& x, const std::vector<do
   const CallShape usual = usual_call(config_, x.shape().empty() ? 1 : x.batch(), part_);
   const int64_t labels = nn::class_count(config_) > 0 ? x.batch() : 0;
   check(x.shape().size() == usual.x.size() && x.batch() > 0 &&
-            static_cast<int64_t>(t.size()) == (part_ == Part::encoder || part_ == Part::decoder ? 0 : x.batch()) &&
+            static_cast<int64_t>(t.size()) ==
+                (part_ == Part::encoder || part_ == Part::decoder ? 0 : x.batch()) &&
             static_cast<int64_t>(cond.class_labels.size()) == labels,
         "RuntimeNetwork", "{} with {} timesteps and {} labels do not belong together",
         langevin::to_string(x.shape()), t.size(), cond.class_labels.size());

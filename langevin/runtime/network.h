@@ -40,9 +40,9 @@ class RuntimeNetwork {
   RuntimeNetwork(const RuntimeNetwork&) = delete;
   RuntimeNetwork& operator=(const RuntimeNetwork&) = delete;
 
-  /// x (N,C,H,W) or (N,C,L), t (N), and the conditions that the network takes -> (N,out,H,W) or (N,out,L), of a
-  /// classifier logits (N,K) or its features (N,D). A part of an autoencoder takes no t. Error: sizes that do not fit the network, a precision that this
-  /// processor cannot compute.
+  /// x (N,C,H,W) or (N,C,L), t (N), and the conditions that the network takes -> (N,out,H,W) or (N,out,L), of
+  /// a classifier logits (N,K) or its features (N,D). A part of an autoencoder takes no t. Error: sizes that
+  /// do not fit the network, a precision that this processor cannot compute.
   HostArrayF operator()(const HostArrayF& x, const std::vector<double>& t = {},
                         const Cond<HostArrayF>& cond = {});
 
