@@ -38,7 +38,8 @@ TEST(SequenceParity, OutputEqualsThePeersWithin1e5) {
 }
 
 TEST(SequenceParity, OutputEqualsTheGoldenNumbers) {
-  for (const char* file : {"unet1d_forward.json", "unet2d_forward.json"}) {
+  for (const char* file : {"unet1d_forward.json", "unet2d_forward.json", "unet2d_condition_forward.json",
+                           "autoencoder_kl_forward.json", "transformer_policy_forward.json"}) {
     const GoldenNetwork golden(std::string(LANGEVIN_GOLDEN) + "/" + file);
     RuntimeNetwork network(golden.config, Weights(golden.weights), Type::fp32, 1);
     EXPECT_LT(golden.relative_error(network(golden.x, golden.t, golden.cond)), 1e-5) << file;

@@ -1,7 +1,8 @@
-// Both U-Nets against golden numbers, where the peers' files of ../shared are absent. The numbers were taken
+// The networks against golden numbers, where the peers' files of ../shared are absent. The numbers were taken
 // with
 //   build/bin/torch_test --gtest_also_run_disabled_tests --gtest_filter='*DISABLED_Print*'
-// from the code whose outputs equalled the peers' (unet1d_parity_test.cpp, unet2d_parity_test.cpp).
+// from the code whose outputs equalled the peers' (unet1d_parity_test.cpp, unet2d_parity_test.cpp); those of
+// the other networks are the peers' own.
 #include <gtest/gtest.h>
 
 #include "langevin/torch/network_call.h"
@@ -30,7 +31,9 @@ TEST_P(GoldenNetworkTest, DISABLED_PrintsItsOutput) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Networks, GoldenNetworkTest,
-                         testing::Values("unet1d_forward.json", "unet2d_forward.json"));
+                         testing::Values("unet1d_forward.json", "unet2d_forward.json",
+                                         "unet2d_condition_forward.json", "autoencoder_kl_forward.json",
+                                         "transformer_policy_forward.json"));
 
 }  // namespace
 }  // namespace langevin
