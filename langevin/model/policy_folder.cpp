@@ -47,6 +47,14 @@ void take_buffers(TensorSet& tensors, const nn::TransformerPolicyConfig& c) {
             c.causal_attn && c.cond_dim > 0 ? Ahead(1) : Ahead());
 }
 
+/// A whole policy's state dict holds its network as `model.`; what else is in there is refused by name.
+void take_network(TensorSet& tensors) {
+  constexpr std::string_view kNetwork = "model.";
+  tensors.rename([&](const std::string& name) {
+    return name.starts_with(kNetwork) ? name.substr(kNetwork.size()) : name;
+  });
+}
+
 }  // namespace
 
 bool is_policy_folder(const fs::path& weights) {
@@ -60,6 +68,7 @@ ModelSpec policy_folder_spec(const fs::path& weights, TensorSet& tensors) {
   const std::string source = config_beside(weights).string();
   const nlohmann::json config = read_config(weights);
   check(!config.is_discarded(), source, "is not valid JSON");
+  take_network(tensors);
   ModelSpec spec;
   if (tensors.contains("input_emb.weight")) {
     const auto transformer = nn::transformer_policy_config_from_json(config, source);

@@ -17,7 +17,8 @@ namespace langevin {
 bool is_policy_folder(const std::filesystem::path& weights);
 
 /// `tensors` are those of `weights`; the peer's attention masks, which follow from the configuration, are
-/// checked against it and removed. Error names the file and the key or tensor that is wrong or not honoured.
+/// checked against it and removed, and `model.` before names, as in a whole policy's state dict. Error names
+/// the file and the key or tensor that is wrong or not honoured.
 ModelSpec policy_folder_spec(const std::filesystem::path& weights, TensorSet& tensors);
 
 }  // namespace langevin

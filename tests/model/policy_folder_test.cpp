@@ -71,6 +71,16 @@ TEST_F(PolicyFolder, IsAModelWithTheAuthorsProcess) {
             to_json(model.spec));  // can be written as ours
 }
 
+TEST_F(PolicyFolder, AWholePolicysNamesAreTaken) {
+  for (TensorOut& t : tensors_) t.name = "model." + t.name;
+  write(kConfig);
+  EXPECT_EQ(open_model(folder_).tensor("final_conv.1.bias")[1], 0.25F);
+  const HostArrayF scale({2}, 1.0F);
+  tensors_.push_back({"normalizer.scale", DType::f32, {2}, std::as_bytes(scale.data())});
+  write(kConfig);
+  EXPECT_NE(error().find("normalizer.scale"), std::string::npos) << error();
+}
+
 TEST_F(PolicyFolder, WhatDoesNotFitIsNamed) {
   write(kConfig);
   std::string config = kConfig;
