@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "langevin/cli/eval_task.h"
+#include "langevin/core/atomic_file.h"
 #include "langevin/core/names.h"
 
 namespace langevin::cli {
@@ -13,6 +14,7 @@ constexpr const char* kExamples =
     "  langevin eval runs/a --data data/emoji -n 5000 --steps 20\n"
     "  langevin eval runs/a --data data/mnist --features runs/classifier --metrics fid,kid,pr\n"
     "  langevin eval samples.npz --data photos/ --inception inception.safetensors --json\n"
+    "  langevin eval runs/a --data data/emoji -n 2000 --html report.html     (all of it on one page)\n"
     "SAMPLES are a folder of pictures, an archive, an .npz or .npy, of this or another project.";
 
 const std::vector<MetricGroup>& groups() {
@@ -41,6 +43,7 @@ void declare(CLI::App& app, EvalOptions& o) {
   app.add_option("--set", o.set, "data.KEY=VALUE: how the real pictures are prepared, as for train")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  app.add_option("--html", o.html, "FILE.html: a page with everything, pictures inside, for anybody to read");
   for (const MetricGroup& group : groups()) group.declare(app, o);
   add_sampler(app, o.sampling.sampler);
   add_condition(app, o.sampling.condition);
@@ -70,6 +73,18 @@ void check_names(const std::vector<std::string>& metrics) {
   }
 }
 
+void write_page(const EvalOptions& o, std::vector<PageSection> sections, const std::string& partial) {
+  Page page;
+  page.title = "How good is " + o.subject + "?";
+  page.intro =
+      fmt::format("A report on pictures made by a program, compared with the real pictures of {}.", o.data);
+  if (!partial.empty()) page.intro += " Partial: " + partial + ".";
+  page.sections = std::move(sections);
+  page.footer =
+      "Made by langevin " LANGEVIN_VERSION " with: langevin eval " + o.subject + " --data " + o.data;
+  write_file(o.html, render_page(page));
+}
+
 }  // namespace
 
 void eval_verb(const Arguments& arguments) {
@@ -80,20 +95,30 @@ void eval_verb(const Arguments& arguments) {
   check_names(o.metrics);
   check_backend(o.sampling.backend);
   o.sampling.model = o.subject;
+  for (const std::string& file : {o.html, o.nearest}) {
+    if (!file.empty()) check_writable(file);
+  }
 
   const StopSignal stop;
   Console console(o.common.level());
   nlohmann::json json{{"subject", o.subject}, {"data", o.data}, {"version", LANGEVIN_VERSION}};
   std::string partial;
+  std::vector<PageSection> sections;
   for (const MetricGroup& group : groups()) {
     EvalTask task{o, asked_of(group, o.metrics), console, stop};
     if (task.asked.empty() || stop.requested()) continue;
     group.measure(task);
     json.update(task.json);
     if (!o.common.json) print(task.text);
+    std::move(task.page.begin(), task.page.end(), std::back_inserter(sections));
     if (partial.empty()) partial = task.partial;
   }
   json["partial"] = !partial.empty();
+  if (!o.html.empty()) {
+    write_page(o, std::move(sections), partial);
+    json["html"] = o.html;
+    console.info("page: " + o.html);
+  }
   if (!partial.empty()) throw ReportedError(partial, std::move(json));
   if (o.common.json) print_json(json);
 }

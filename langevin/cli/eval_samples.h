@@ -16,12 +16,15 @@ struct Subject {
   PictureSource pictures;
   Shape shape;  // (C,H,W)
   int64_t batch = 64;
-  nlohmann::json description;  // how they are made, or what they are
-  std::string text;            // the same in a line
+  nlohmann::json description;           // how they are made, or what they are
+  std::string text;                     // the same in a line
+  std::shared_ptr<Engine> engine = {};  // of a model; null: a set
+  SampleRequest request = {};           // of its first batch
+  int64_t calls = 0;                    // of the network for that
 };
 
-/// A model that draws, or a set that is read. `progress` (may be empty) hears of the samples begun, in parts.
-/// Error: a path that is neither.
+/// A model that draws, or a set that is read. `progress` (may be empty) hears of the samples begun, in
+/// parts. Error: a path that is neither.
 Subject open_subject(const EvalOptions& options, Console& console, const StopSignal& stop,
                      std::function<void(double samples)> progress);
 

@@ -2,7 +2,9 @@
 #include <cstdlib>
 
 #include "langevin/cli/eval_samples.h"
+#include "langevin/cli/installed.h"
 #include "langevin/core/checksum.h"
+#include "langevin/eval/inception.h"
 #include "langevin/eval/statistics_file.h"
 #include "langevin/model/pictures.h"
 
@@ -12,6 +14,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr int64_t kDrawn = 10000;
+constexpr const char* kShipped = "digits-features.safetensors";  // scripts/make-features
 
 /// Draws with a model, a batch at a time.
 Subject drawn_subject(const EvalOptions& o, Console& console, const StopSignal& stop,
@@ -29,11 +32,15 @@ Subject drawn_subject(const EvalOptions& o, Console& console, const StopSignal& 
   subject.batch = plan.batch;
   subject.description = plan.parameters;
   subject.description["engine"] = engine->name();
-  subject.text = fmt::format("{} drawn, {}, seed {}, {}", plan.count, plan.parameters.at("sampler").dump(),
+  const SamplerConfig& sampler = plan.request.sampler;
+  subject.text = fmt::format("{} drawn, {} {} steps, seed {}, {}", plan.count, sampler.name, sampler.steps,
                              plan.request.seed, engine->name());
   subject.pictures.name = o.subject;
   subject.pictures.count = plan.count;
   const int64_t calls = plan.calls;
+  subject.engine = engine;
+  subject.request = batch_request(plan, 0, plan.batch);
+  subject.calls = calls;
   subject.pictures.get = [=, &stop](int64_t first, int64_t count) -> std::vector<Image> {
     const HostArrayF x0 =
         engine->sample(batch_request(plan, first, count), [&](const StepInfo<HostArrayF>& info) {
@@ -95,15 +102,27 @@ Subject open_subject(const EvalOptions& o, Console& console, const StopSignal& s
 }
 
 std::unique_ptr<FeatureNetwork> open_features(const EvalOptions& o, Console& console) {
-  if (o.features.empty())
-    fail_usage(
-        "give --features MODEL, a classifier trained on labelled pictures (langevin train --task "
-        "classifier)");
-  return classifier_network(open_named_model(o.features, console), o.features, [&](ModelFile model) {
+  const auto open = [&](ModelFile model) {
     BackendOptions backend = o.sampling.backend;
     backend.engine.precision = "fp32";  // the yardstick does not depend on how samples are drawn
     return open_engine(std::move(model), backend, console);
-  });
+  };
+  if (!o.inception.empty()) {
+    if (!o.features.empty()) fail_usage("--features and --inception each name the feature network; give one");
+    return inception_network(o.inception, o.sampling.backend.engine.threads);
+  }
+  if (!o.features.empty()) return classifier_network(open_named_model(o.features, console), o.features, open);
+  const fs::path shipped = installed_file(kShipped, "share/langevin");
+  if (shipped.empty()) {
+    fail_usage(
+        "{} is not beside the command: give --features MODEL, a classifier of labelled pictures (langevin "
+        "train --task classifier)",
+        kShipped);
+  }
+  console.info(
+      "features: of the digits that langevin data digits draws, which say little of other pictures: see "
+      "--features");
+  return classifier_network(open_model(shipped), kShipped, open);
 }
 
 FeatureTally real_tally(const EvalOptions& o, const std::shared_ptr<PreparedSet>& data,

@@ -11,6 +11,7 @@
 #include "langevin/cli/sample_plan.h"
 #include "langevin/core/signals.h"
 #include "langevin/data/open.h"
+#include "langevin/eval/page.h"
 
 namespace langevin::cli {
 
@@ -21,6 +22,8 @@ struct EvalOptions {
   std::vector<std::string> set;                 // data.key=value
   std::string features, inception, statistics;  // of the metrics of samples
   int64_t kept = 10000, real = 0;
+  std::string nearest;  // FILE.png
+  std::string html;     // the page; empty: none
   CommonOptions common;
 };
 
@@ -32,6 +35,7 @@ struct EvalTask {
   const StopSignal& stop;
   nlohmann::json json = nlohmann::json::object();  // merged into the verb's object
   std::string text = {};                           // for people
+  std::vector<PageSection> page = {};              // of --html
   std::string partial = {};  // why the figures are not of all that was asked; empty: they are
 };
 
@@ -45,7 +49,7 @@ struct MetricGroup {
   void (*measure)(EvalTask& task) = nullptr;
 };
 
-/// fid, kid, is, pr, dc.
+/// fid, kid, is, pr, dc, nearest.
 MetricGroup sample_metric_group();
 
 /// The real pictures, brought to (C,H,W) of a model or of other pictures; empty: as they are. Error where

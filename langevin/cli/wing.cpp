@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <system_error>
 
+#include "langevin/cli/installed.h"
 #include "langevin/core/names.h"
 
 namespace langevin {
@@ -43,19 +44,8 @@ void choose_capability(const std::string& capability) {
   choose_blas_kernels(wanted);
 }
 
-/// Beside the command, or in the lib folder next to its bin; empty: in neither.
-fs::path find_library() {
-  std::error_code error;
-  const fs::path self = fs::read_symlink("/proc/self/exe", error);
-  if (error) return kLibrary;  // no such link on this system: the loader's own search path
-  const fs::path beside = self.parent_path() / kLibrary;
-  if (fs::exists(beside, error)) return beside;
-  const fs::path installed = self.parent_path().parent_path() / "lib" / kLibrary;
-  return fs::exists(installed, error) ? installed : fs::path();
-}
-
 const TorchWing& load(const std::string& capability) {
-  const fs::path path = find_library();
+  const fs::path path = installed_file(kLibrary, "lib");
   if (path.empty()) {
     fail(
         "built without libtorch: {} is absent, and training and GPUs need it; install libtorch-dev and build "
@@ -79,7 +69,7 @@ const TorchWing& load(const std::string& capability) {
 
 }  // namespace
 
-bool has_torch_wing() { return !find_library().empty(); }
+bool has_torch_wing() { return !installed_file(kLibrary, "lib").empty(); }
 
 std::string resolve_capability(const std::string& capability) {
   if (capability != "auto") return capability;

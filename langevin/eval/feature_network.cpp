@@ -31,16 +31,7 @@ class ClassifierNetwork final : public FeatureNetwork {
     for (int64_t i = 0; i < n; ++i) put(pictures[static_cast<size_t>(i)], x.sample(i));
     FeatureBatch batch;
     batch.features = engine_->features(x, std::vector<double>(pictures.size(), told_.told));
-    batch.probabilities = HostArrayF({n, info_.classes});
-    for (int64_t i = 0; i < n; ++i) {
-      const auto f = batch.features.sample(i);
-      for (int64_t k = 0; k < info_.classes; ++k) {
-        double sum = bias_[k];
-        const auto w = weight_.sample(k);
-        for (size_t d = 0; d < f.size(); ++d) sum += static_cast<double>(w[d]) * f[d];
-        batch.probabilities.sample(i)[static_cast<size_t>(k)] = static_cast<float>(sum);
-      }
-    }
+    batch.probabilities = last_layer(batch.features, weight_, bias_);
     softmax_rows(batch.probabilities);
     return batch;
   }
@@ -69,16 +60,19 @@ class ClassifierNetwork final : public FeatureNetwork {
 
 }  // namespace
 
-std::string model_hash(const ModelFile& model) {
-  const std::string stored = model.metadata("xxh3");
-  if (!stored.empty()) return stored;
+std::string tensors_hash(const TensorSet& tensors) {
   Xxh3 hash;
-  for (const std::string& name : model.weights.names()) {
-    const TensorView& tensor = model.weights.at(name);
+  for (const std::string& name : tensors.names()) {
+    const TensorView& tensor = tensors.at(name);
     hash.update(name + to_string(tensor.shape));
     hash.update(tensor.bytes);
   }
   return hash.hex();
+}
+
+std::string model_hash(const ModelFile& model) {
+  const std::string stored = model.metadata("xxh3");
+  return stored.empty() ? tensors_hash(model.weights) : stored;
 }
 
 std::unique_ptr<FeatureNetwork> classifier_network(
@@ -86,6 +80,23 @@ std::unique_ptr<FeatureNetwork> classifier_network(
   check(nn::classifier(model.spec.network) != nullptr, name,
         "is no classifier; train one on labelled pictures with langevin train --task classifier");
   return std::make_unique<ClassifierNetwork>(std::move(model), name, open);
+}
+
+HostArrayF last_layer(const HostArrayF& features, const HostArrayF& weight, const HostArrayF& bias) {
+  const int64_t classes = weight.batch();
+  check(features.sample_size() == weight.sample_size(), "last_layer", "{} features, weights for {}",
+        features.sample_size(), weight.sample_size());
+  HostArrayF logits({features.batch(), classes});
+  for (int64_t i = 0; i < features.batch(); ++i) {
+    const auto f = features.sample(i);
+    for (int64_t k = 0; k < classes; ++k) {
+      double sum = bias.size() > 0 ? bias[k] : 0;
+      const auto w = weight.sample(k);
+      for (size_t d = 0; d < f.size(); ++d) sum += static_cast<double>(w[d]) * f[d];
+      logits.sample(i)[static_cast<size_t>(k)] = static_cast<float>(sum);
+    }
+  }
+  return logits;
 }
 
 void softmax_rows(HostArrayF& logits) {

@@ -29,12 +29,17 @@ class FeatureNetwork {
 
 /// A model's identity: the checksum in its file, else one over its tensors.
 std::string model_hash(const ModelFile& model);
+/// That of tensors which lie in a file without a checksum.
+std::string tensors_hash(const TensorSet& tensors);
 
 /// The features before a classifier's last layer (nn/classifier.h) and its class probabilities; a noisy one
 /// is told that there is next to no noise. Pictures are brought to its size by antialiased resizing, its
 /// channels as io/image.h does. `open` makes the engine. Error unless the model is a classifier.
 std::unique_ptr<FeatureNetwork> classifier_network(
     ModelFile model, const std::string& name, const std::function<std::unique_ptr<Engine>(ModelFile)>& open);
+
+/// features (B,D) weight^T + bias of weight (K,D), bias (K) or nothing: (B,K).
+HostArrayF last_layer(const HostArrayF& features, const HostArrayF& weight, const HostArrayF& bias);
 
 /// Rows of logits -> probabilities, in place.
 void softmax_rows(HostArrayF& logits);

@@ -26,6 +26,7 @@ figure { margin: 0 0 20px; }
 figcaption { font-size: 14px; margin-top: 4px; }
 img, svg { max-width: 100%; height: auto; display: block; }
 img { image-rendering: pixelated; }
+td svg { max-width: none; }
 .side { display: flex; flex-wrap: wrap; gap: 24px; }
 .side figure { flex: 1 1 340px; }
 .wide { overflow-x: auto; }
@@ -97,7 +98,7 @@ std::string row_html(const std::vector<std::string>& cells, bool head) {
 }
 
 std::string error_bar_svg(double value, double error, double reference, double most) {
-  constexpr double kWidth = 180, kHeight = 22, kEdge = 6;
+  constexpr double kWidth = 130, kHeight = 22, kEdge = 6;
   const auto x = [&](double v) {
     return kEdge + (kWidth - 2 * kEdge) * std::clamp(most > 0 ? v / most : 0, 0.0, 1.0);
   };

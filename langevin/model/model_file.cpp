@@ -1,10 +1,10 @@
 #include "langevin/model/model_file.h"
 
 #include <algorithm>
-#include <set>
 
 #include "langevin/core/json_file.h"
 #include "langevin/core/names.h"
+#include "langevin/model/check_tensors.h"
 #include "langevin/model/diffusers_folder.h"
 #include "langevin/model/policy_folder.h"
 
@@ -13,23 +13,7 @@ namespace fs = std::filesystem;
 namespace {
 
 void check_weights(const ModelFile& model) {
-  const std::string& source = model.weights.source();
-  std::set<std::string> wanted;
-  const nn::CostInterpreter cost = nn::cost_of(model.spec.network);
-  for (const auto& p : cost.parameters()) {
-    wanted.insert(p.name);
-    check(model.weights.contains(p.name), source,
-          "the network needs tensor '{}' {}, the file has none of that name", p.name, to_string(p.shape));
-    const TensorView& tensor = model.weights.at(p.name);
-    check(tensor.shape == p.shape, source, "tensor '{}' is {} in the file, the network needs {}", p.name,
-          to_string(tensor.shape), to_string(p.shape));
-    check(is_floating(tensor.dtype), source, "tensor '{}' holds {}, expected floating-point numbers", p.name,
-          to_string(tensor.dtype));
-  }
-  for (const std::string& name : model.weights.names()) {
-    check(wanted.count(name) != 0, source, "tensor '{}' belongs to no part of the network described",
-          one_line(name));
-  }
+  check_tensors(model.weights, nn::cost_of(model.spec.network).parameters());
 }
 
 ModelFile open_diffusers(const fs::path& folder) {

@@ -6,7 +6,7 @@
 #include <variant>
 #include <vector>
 
-#include "langevin/nn/vocabulary.h"
+#include "langevin/nn/picture_words.h"
 
 namespace langevin::runtime {
 
@@ -39,6 +39,9 @@ enum class Op {
   film,
   concat,
   upsample_nearest,
+  conv2d_norm_relu,
+  max_pool2d,
+  mean_pool2d,
   mean_positions,
   to_tokens,
   from_tokens,
@@ -62,7 +65,7 @@ struct Slice {
 };
 using Attributes = std::variant<std::monostate, nn::Conv, nn::ConvTranspose1d, nn::Linear, nn::PackedLinear,
                                 nn::LayerNorm, nn::GroupNorm, nn::TimestepEmbedding, nn::Positions, Affine,
-                                Embedding, Bounds, Slice, nn::MaskedAttention>;
+                                Embedding, Bounds, Slice, nn::MaskedAttention, nn::ConvNorm, nn::Pool>;
 
 struct Node {
   Op op;

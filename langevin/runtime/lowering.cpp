@@ -10,6 +10,7 @@
 #include "langevin/runtime/int8_step.h"
 #include "langevin/runtime/int8_upsampled_step.h"
 #include "langevin/runtime/norm_step.h"
+#include "langevin/runtime/picture_steps.h"
 #include "langevin/runtime/plain_steps.h"
 #include "langevin/runtime/product_step.h"
 #include "langevin/runtime/stream_chains.h"
@@ -131,6 +132,11 @@ class Lowering {
                                          n.tokens ? 1 : hw(n)));
         break;
       }
+      case Op::conv2d_norm_relu:
+      case Op::max_pool2d:
+      case Op::mean_pool2d:
+        emit_picture(i);
+        break;
       case Op::mean_positions: {
         const int src = buffer(n.inputs[0]);
         add(std::make_unique<MeanStep>(src, new_buffer(i), channels(n), hw(node(n.inputs[0]))));
@@ -363,6 +369,19 @@ class Lowering {
     s.bytes = ByteTarget(*calibration(product->second), row_of(reader), frame_of(reader));
     const int bytes = bytes_[product->second] = buffers_.add(framed_bytes(reader));
     add(std::make_unique<NormStep>(std::move(s), src, bytes));
+  }
+
+  void emit_picture(int i) {
+    const Node& n = node(i);
+    const Shape& from = node(n.inputs[0]).shape;
+    const PictureExtents extents{from[1], from[2], from[3], n.shape[1], n.shape[2], n.shape[3]};
+    const int src = buffer(n.inputs[0]);
+    if (const auto* conv = std::get_if<nn::ConvNorm>(&n.attributes)) {
+      add(std::make_unique<ConvNormStep>(n.name, extents, *conv, src, new_buffer(i)));
+      return;
+    }
+    const auto kind = n.op == Op::max_pool2d ? PoolStep::Kind::max : PoolStep::Kind::mean;
+    add(std::make_unique<PoolStep>(kind, extents, std::get<nn::Pool>(n.attributes), src, new_buffer(i)));
   }
 
   void emit_attention(int i) {

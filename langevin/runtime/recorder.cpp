@@ -34,6 +34,9 @@ std::string to_string(Op op) {
                              "film",
                              "concat",
                              "upsample_nearest",
+                             "conv2d_norm_relu",
+                             "max_pool2d",
+                             "mean_pool2d",
                              "mean_positions",
                              "to_tokens",
                              "from_tokens",
@@ -180,6 +183,21 @@ Recorder::Value Recorder::concat(const Value& x, const Value& y) {
 
 Recorder::Value Recorder::upsample_nearest(const Value& x, int64_t height, int64_t width) {
   return add_node(Op::upsample_nearest, {x}, cost_.upsample_nearest(shape_of(x), height, width));
+}
+
+Recorder::Value Recorder::conv2d_norm_relu(const Value& x, std::string_view name, const nn::ConvNorm& c) {
+  const std::string path = path_.join(name);
+  const Value v = add_node(Op::conv2d_norm_relu, {x}, nn::conv_norm_shape(shape_of(x), c, path), c);
+  graph_.nodes.back().name = path;
+  return v;
+}
+
+Recorder::Value Recorder::max_pool2d(const Value& x, const nn::Pool& c) {
+  return add_node(Op::max_pool2d, {x}, nn::pool_shape(shape_of(x), c, path_.join("max_pool2d")), c);
+}
+
+Recorder::Value Recorder::mean_pool2d(const Value& x, const nn::Pool& c) {
+  return add_node(Op::mean_pool2d, {x}, nn::pool_shape(shape_of(x), c, path_.join("mean_pool2d")), c);
 }
 
 Recorder::Value Recorder::mean_positions(const Value& x) {

@@ -13,7 +13,10 @@ class Recorder {
   struct Value {
     int node = -1;
   };
-  nn::ScopePath::Guard scope(std::string_view name) { return cost_.scope(name); }
+  struct Scope {
+    nn::ScopePath::Guard cost, own;
+  };
+  Scope scope(std::string_view name) { return {cost_.scope(name), path_.enter(name)}; }
   Shape shape(const Value& v) const { return shape_of(v); }
 
   Value conv2d(const Value& x, std::string_view name, const nn::Conv2d& c);
@@ -41,6 +44,9 @@ class Recorder {
   Value film(const Value& x, const Value& scale_bias);
   Value concat(const Value& x, const Value& y);
   Value upsample_nearest(const Value& x, int64_t height, int64_t width);
+  Value conv2d_norm_relu(const Value& x, std::string_view name, const nn::ConvNorm& c);
+  Value max_pool2d(const Value& x, const nn::Pool& c);
+  Value mean_pool2d(const Value& x, const nn::Pool& c);
   Value mean_positions(const Value& x);
   Value to_tokens(const Value& x);
   Value from_tokens(const Value& x, int64_t height, int64_t width);
@@ -58,10 +64,12 @@ class Recorder {
   /// The node of an operator that owns parameters: the cost interpreter's newest row knows its full name.
   Value add_named(Op op, std::vector<Value> inputs, Shape shape, Attributes attributes);
   nn::CostInterpreter cost_;
+  nn::ScopePath path_;  // the same, for words that the cost interpreter does not know
   Graph graph_;
 };
 
 static_assert(nn::Interpreter<Recorder>);
+static_assert(nn::ClassifyingInterpreter<Recorder>);
 
 /// Which part of an autoencoder or, features, of a classifier.
 enum class Part { whole, encoder, decoder, features };
