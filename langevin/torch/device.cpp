@@ -29,6 +29,11 @@ at::Device choose_device(const std::string& name) {
   return first_gpu();
 }
 
+at::Tensor to_device(const at::Tensor& host, at::Device device) {
+  if (!device.is_cuda()) return host.to(device);
+  return host.pin_memory().to(at::TensorOptions(device), true);
+}
+
 int64_t set_threads(int64_t threads) {
   if (threads <= 0) threads = std::max(1U, std::thread::hardware_concurrency());
   at::set_num_threads(static_cast<int>(threads));

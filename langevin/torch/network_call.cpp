@@ -1,15 +1,17 @@
 #include "langevin/torch/network_call.h"
 
+#include "langevin/torch/device.h"
 #include "langevin/torch/recorded_call.h"
 
 namespace langevin {
 
 at::Tensor timestep_tensor(const std::vector<double>& t, at::Device device) {
-  return at::tensor(at::ArrayRef<double>(t), at::kDouble).to(at::kFloat).to(device);
+  return to_device(at::tensor(at::ArrayRef<double>(t), at::kDouble).to(at::kFloat), device);
 }
 
 at::Tensor label_tensor(const std::vector<int64_t>& labels, at::Device device) {
-  return labels.empty() ? at::Tensor() : at::tensor(at::ArrayRef<int64_t>(labels), at::kLong).to(device);
+  if (labels.empty()) return {};
+  return to_device(at::tensor(at::ArrayRef<int64_t>(labels), at::kLong), device);
 }
 
 Cond<TorchArray> to_torch(const Cond<HostArrayF>& cond, at::Device device) {

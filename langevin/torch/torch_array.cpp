@@ -4,6 +4,7 @@
 
 #include "langevin/kernels/cuda/noise.h"
 #include "langevin/torch/cuda_device.h"
+#include "langevin/torch/device.h"
 
 namespace langevin {
 namespace {
@@ -14,9 +15,8 @@ at::Tensor broadcast(const Coef& c, const at::Tensor& x) {
   std::vector<int64_t> shape(static_cast<size_t>(x.dim()), 1);
   shape[0] = x.size(0);
   const auto values = c.values();
-  return at::tensor(at::ArrayRef<double>(values.data(), values.size()), at::kDouble)
-      .to(x.options())
-      .view(shape);
+  const at::Tensor host = at::tensor(at::ArrayRef<double>(values.data(), values.size()), at::kDouble);
+  return to_device(host.to(x.scalar_type()).view(shape), x.device());
 }
 
 at::Tensor scaled(const Coef& c, const at::Tensor& x) {
@@ -107,7 +107,7 @@ TorchArray noise_like(const TorchArray& x, const NoiseKey& key) {
 TorchArray to_torch(const HostArrayF& x, at::Device device) {
   at::Tensor tensor = at::empty(sizes(x.shape()), at::kFloat);
   std::memcpy(tensor.data_ptr<float>(), x.data().data(), x.data().size_bytes());
-  return {tensor.to(device)};
+  return {to_device(tensor, device)};
 }
 
 HostArrayF to_host(const TorchArray& x) {

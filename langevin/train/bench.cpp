@@ -113,13 +113,16 @@ nlohmann::json bench_train(const BenchRequest& request, const Setup& setup, Cons
   batch.images = noise_like(HostArrayF(nn::input_shape(setup.config, setup.batch)), NoiseKey{});
   objective.conditional = nn::class_count(setup.config) > 0;
   batch.labels.assign(static_cast<size_t>(setup.batch), objective.conditional ? 0 : -1);
+  PartStream parts(pass, [&](PartPlace place) {
+    const PreparedPart part = prepare_part(objective, batch, place, setup.device);
+    batch.first += static_cast<uint64_t>(setup.batch);
+    return part;
+  });
   int64_t step = 0;
   const auto seconds = times(request.seconds, stop, [&] {
-    training_part(pass, objective, batch, step, 0);
-    optimizer.collect(true);
+    parts({step, 0}, {step + 1, 0}, [&] { optimizer.collect(true); });
     optimizer.gradient_norm(1.0);
     optimizer.step(1e-4, 1.0, 0.999);
-    batch.first += static_cast<uint64_t>(setup.batch);
     ++step;
   });
   return report(request, setup, seconds, 3.0, flops_per_image(setup.config),

@@ -151,6 +151,11 @@ class Trainer {
     images_at_interval_ = state_.position;
     plan_preview();
     loader_.emplace(parts_.training, data_->spec(), loader_options(job_), state_.position);
+    stream_.emplace(*pass_, [this](PartPlace place) {
+      PreparedPart part = prepare_part(*objective_, loader_->next(), place, device_);
+      part.position = loader_->position();
+      return part;
+    });
     const int64_t total = job_.recipe.steps;
     const double minutes_left =
         job_.recipe.minutes > 0 ? std::max(1e-3, job_.recipe.minutes - state_.seconds / 60) : 0;
@@ -277,15 +282,28 @@ class Trainer {
         "not as the run was configured: {}; it goes on, but not bit for bit as without the change", changed));
   }
 
+  /// Forward and backward; the optimizer has taken the gradients.
+  PartResult part_of_step(int64_t part) {
+    const Recipe& r = job_.recipe;
+    const auto collect = [&] { optimizer_->collect(r.accumulation == 1); };
+    if (classifies(r)) {
+      PartResult result = classifier_part(*network_, *objective_, loader_->next(), state_.step, part);
+      result.position = loader_->position();
+      collect();
+      return result;
+    }
+    const bool last = part + 1 == r.accumulation;
+    const PartPlace next = last ? PartPlace{state_.step + 1, 0} : PartPlace{state_.step, part + 1};
+    return (*stream_)({state_.step, part}, next, collect);
+  }
+
   void step() {
     const Recipe& r = job_.recipe;
     double loss = 0;
+    uint64_t position = state_.position;
     for (int64_t part = 0; part < r.accumulation; ++part) {
-      const Batch batch = loader_->next();
-      const PartResult result = classifies(r)
-                                    ? classifier_part(*network_, *objective_, batch, state_.step, part)
-                                    : training_part(*pass_, *objective_, batch, state_.step, part);
-      optimizer_->collect(r.accumulation == 1);
+      const PartResult result = part_of_step(part);
+      position = result.position;
       loss += result.loss / static_cast<double>(r.accumulation);
       for (size_t i = 0; i < result.errors.size(); ++i) {
         state_.interval.add_sample(result.shares[i], result.errors[i]);
@@ -313,7 +331,7 @@ class Trainer {
       ++state_.skipped;
       ++state_.bad_steps;
     }
-    state_.position = loader_->position();
+    state_.position = position;
     ++state_.step;
     if (state_.skipped == 1 && state_.bad_steps == 1) {
       console_.warn(fmt::format("step {}: the gradient is not finite; the step is skipped", state_.step));
@@ -448,6 +466,7 @@ class Trainer {
   std::optional<Optimizer> optimizer_;
   std::optional<TrainingObjective> objective_;
   std::optional<Loader> loader_;
+  std::optional<PartStream> stream_;
   std::optional<RunLog> log_;
   std::optional<Preview> preview_;
   TrainState state_;

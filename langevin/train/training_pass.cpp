@@ -3,6 +3,7 @@
 #include <array>
 
 #include "langevin/torch/cuda_device.h"
+#include "langevin/torch/device.h"
 
 namespace langevin {
 namespace {
@@ -40,7 +41,7 @@ void TrainingPass::record(const PassInputs& in, const CallContext& context) {
   for (at::Tensor* field : fields(inputs_)) {
     if (field->defined()) *field = field->clone();
   }
-  moment_ = moment_of(context).to(in.input.device());
+  moment_ = to_device(moment_of(context), in.input.device()).clone();
   CallContext replayed = context;
   replayed.moment = moment_;
   graph_ = std::make_unique<CudaGraph>(in.input.device(), [this, replayed] {
@@ -63,7 +64,7 @@ PassLosses TrainingPass::operator()(const PassInputs& in, const CallContext& con
     for (size_t i = 0; i < to.size(); ++i) {
       if (to[i]->defined()) to[i]->copy_(*from[i]);
     }
-    moment_.copy_(moment_of(context));
+    moment_.copy_(to_device(moment_of(context), in.input.device()));
   }
   graph_->replay();
   auto& parameters = network_.store().parameters();

@@ -1,5 +1,8 @@
 #include "langevin/train/training_step.h"
 
+#include <utility>
+
+#include "langevin/torch/cuda_device.h"
 #include "langevin/torch/network_call.h"
 
 namespace langevin {
@@ -57,22 +60,36 @@ NoisedBatch noised_batch(const TrainingObjective& o, const Batch& batch, int64_t
   return noised;
 }
 
-PartResult training_part(TrainingPass& pass, const TrainingObjective& o, const Batch& batch, int64_t step,
-                         int64_t part) {
-  const at::Device device = pass.network().store().device();
-  NoisedBatch noised = noised_batch(o, batch, step, part, device);
+PreparedPart prepare_part(const TrainingObjective& o, const Batch& batch, PartPlace place,
+                          at::Device device) {
+  NoisedBatch noised = noised_batch(o, batch, place.step, place.part, device);
   for (double& weight : noised.weights) weight /= static_cast<double>(batch.images.batch());
-  const CallContext context{true, o.seed, static_cast<uint32_t>(step), batch.first, o.recompute};
-  const PassLosses losses = pass({.input = noised.input,
-                                  .answer = noised.answer,
-                                  .told = noised.told,
-                                  .weights = timestep_tensor(noised.weights, device),
-                                  .labels = label_tensor(draw_labels(o, batch), device)},
-                                 context);
+  PreparedPart prepared;
+  prepared.place = place;
+  prepared.inputs = {.input = noised.input,
+                     .answer = noised.answer,
+                     .told = noised.told,
+                     .weights = timestep_tensor(noised.weights, device),
+                     .labels = label_tensor(draw_labels(o, batch), device)};
+  prepared.context = {true, o.seed, static_cast<uint32_t>(place.step), batch.first, o.recompute};
+  prepared.shares = std::move(noised.shares);
+  return prepared;
+}
+
+PartResult PartStream::operator()(PartPlace place, PartPlace next, const std::function<void()>& collect) {
+  const PreparedPart now = ahead_ ? std::move(*ahead_) : make_(place);
+  ahead_.reset();
+  check(now.place == place, "PartStream", "part {} of step {} follows, not part {} of step {}",
+        now.place.part, now.place.step, place.part, place.step);
+  const PassLosses losses = pass_(now.inputs, now.context);
+  collect();
+  if (has_cuda_kernels(now.inputs.input.device())) ahead_ = make_(next);  // while the GPU is at work
   PartResult result;
-  result.shares = std::move(noised.shares);
-  result.errors = to_doubles(losses.errors);
-  result.loss = losses.loss.item<double>();
+  result.shares = now.shares;
+  result.position = now.position;
+  result.errors = to_doubles(at::cat({losses.errors, losses.loss.view({1})}));  // one wait for both
+  result.loss = result.errors.back();
+  result.errors.pop_back();
   return result;
 }
 

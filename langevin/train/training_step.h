@@ -1,6 +1,11 @@
 // The gradient of one part of a training step: Algorithm 1 of Ho et al. 2006.11239, lines 2 to 5.
 #pragma once
 
+#include <functional>
+#include <optional>
+#include <utility>
+#include <vector>
+
 #include "langevin/data/loader.h"
 #include "langevin/diffusion/time_draws.h"
 #include "langevin/diffusion/training.h"
@@ -28,6 +33,7 @@ struct PartResult {
   std::vector<double> shares;        // B, of the times that are drawn below each sample's (time_draws.h)
   std::vector<double> errors;        // B, unweighted mean squares, or cross-entropies
   std::vector<double> correct = {};  // B of a classifier: 1 where it found the class, else 0
+  uint64_t position = 0;             // of the data behind this part
 };
 
 /// A batch at the times drawn for it.
@@ -43,8 +49,38 @@ NoisedBatch noised_batch(const TrainingObjective& objective, const Batch& batch,
 /// (B) on any device, in double.
 std::vector<double> to_doubles(const at::Tensor& values);
 
-/// Forward and backward of one batch; gradients are added to the leaves. `part` counts within the step.
-PartResult training_part(TrainingPass& pass, const TrainingObjective& objective, const Batch& batch,
-                         int64_t step, int64_t part);
+/// Which part of which step.
+struct PartPlace {
+  int64_t step = 0, part = 0;
+  bool operator==(const PartPlace&) const = default;
+};
+
+/// All that a part's forward and backward read, on the network's device.
+struct PreparedPart {
+  PartPlace place;
+  PassInputs inputs;
+  CallContext context;
+  std::vector<double> shares = {};  // B, of the times that are drawn below each sample's (time_draws.h)
+  uint64_t position = 0;            // of the data behind this part, if whoever made it says so
+};
+PreparedPart prepare_part(const TrainingObjective& objective, const Batch& batch, PartPlace place,
+                          at::Device device);
+
+/// Parts one after the other. With our kernels on a GPU the next one is prepared while it works on the last,
+/// which it would otherwise wait for.
+class PartStream {
+ public:
+  using Make = std::function<PreparedPart(PartPlace)>;
+  PartStream(TrainingPass& pass, Make make) : pass_(pass), make_(std::move(make)) {}
+
+  /// Forward and backward of the part at `place`, which is the `next` of the call before; gradients are added
+  /// to the leaves, where `collect` takes them.
+  PartResult operator()(PartPlace place, PartPlace next, const std::function<void()>& collect);
+
+ private:
+  TrainingPass& pass_;
+  Make make_;
+  std::optional<PreparedPart> ahead_;
+};
 
 }  // namespace langevin

@@ -39,13 +39,16 @@ inline Trained train(at::Device device, Precision precision, double dropout, int
   Batch batch;
   batch.images = noise_like(HostArrayF({4, 3, 8, 8}), NoiseKey{});
   batch.labels = {0, 1, 2, 1};
+  PartStream parts(pass, [&](PartPlace place) {
+    const PreparedPart part = prepare_part(objective, batch, place, device);
+    batch.first += 4;
+    return part;
+  });
   Trained run;
   for (int step = 0; step < steps; ++step) {
-    run.losses.push_back(training_part(pass, objective, batch, step, 0).loss);
-    optimizer.collect(true);
+    run.losses.push_back(parts({step, 0}, {step + 1, 0}, [&] { optimizer.collect(true); }).loss);
     const double norm = optimizer.gradient_norm(1.0);
     optimizer.step(1e-3, std::min(1.0, 1.0 / norm), 0.9);
-    batch.first += 4;
   }
   run.weights = network.store().flat().clone().cpu();
   run.ema = optimizer.ema().clone().cpu();

@@ -1,11 +1,17 @@
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <filesystem>
+
 #include "../../train/training.h"
 #include "emulated_device.h"
+#include "langevin/data/digits.h"
 #include "langevin/kernels/dropout.h"
+#include "langevin/model/model_file.h"
 #include "langevin/torch/fused.h"
 #include "langevin/torch/network_call.h"
 #include "langevin/torch/recorded_call.h"
+#include "langevin/train/trainer.h"
 
 namespace langevin {
 namespace {
@@ -158,6 +164,54 @@ TEST(EmulatedWing, CallsOfAShapeAreRecordedOnce) {
   for (uint64_t i = 0; i < 9; ++i) got.push_back(call(calls, i));
   EXPECT_EQ(test::graphs_recorded(), before + 2) << "one for each of the two shapes";
   for (size_t i = 0; i < want.size(); ++i) EXPECT_LT(relative(got[i], want[i]), 1e-5) << i;
+}
+
+/// Parts are prepared ahead; what a stopped run had prepared and not used must come again.
+TEST(EmulatedWing, RunsResumeToTheBit) {
+  Console console(Console::Level::quiet);
+  const StopSignal stop;
+  const auto folder = std::filesystem::path(testing::TempDir()) / "emulated_runs";
+  std::filesystem::remove_all(folder);
+  DigitsOptions digits;
+  digits.out = folder / "digits";
+  digits.count = 30;
+  digits.size = 8;
+  digits.format = "idx";
+  make_digits(digits, console);
+  TrainJob job = preset_job("tiny");
+  job.data = digits.out.string();
+  job.recipe.network.channels = {8, 16};
+  job.recipe.network.dropout = 0.1;
+  job.recipe.batch = 2;
+  job.recipe.accumulation = 2;
+  job.recipe.minutes = 0;
+  job.recipe.sample_count = 0;
+  job.recipe.precision = "fp32";
+  job.recipe.threads = 1;
+  const auto run = [&](const char* name, int64_t steps, bool resume) {
+    job.recipe.steps = steps;
+    train(job, folder / name, resume, console, stop);
+    const ModelFile model = open_model(folder / name);
+    std::vector<float> all;
+    for (const auto& tensor : model.weights.names()) {
+      const HostArrayF values = model.weights.to_float(tensor);
+      all.insert(all.end(), values.data().begin(), values.data().end());
+    }
+    return all;
+  };
+  const std::vector<float> cpu = run("cpu", 6, false);
+  const EmulatedGpu gpu;
+  const std::vector<float> whole = run("whole", 6, false);
+  run("parts", 2, false);
+  run("parts", 3, true);
+  EXPECT_EQ(run("parts", 6, true), whole);
+  double apart = 0, size = 0;
+  for (size_t i = 0; i < cpu.size(); ++i) {
+    apart += std::pow(static_cast<double>(cpu[i]) - static_cast<double>(whole[i]), 2);
+    size += std::pow(static_cast<double>(cpu[i]), 2);
+  }
+  EXPECT_LT(std::sqrt(apart / size), 1e-3);
+  std::filesystem::remove_all(folder);
 }
 
 }  // namespace
