@@ -153,6 +153,19 @@ HostArray<T> select(const HostArray<T>& mask, const HostArray<T>& a, const HostA
 }
 
 template <class T>
+HostArray<T> exp_scaled(const HostArray<T>& x, const HostArray<T>& y, const Coef& a, const Coef& b) {
+  check_same_shape(x, y, "exp_scaled");
+  a.check_batch(x.batch());
+  b.check_batch(x.batch());
+  HostArray<T> out = x;
+  for_each_sample(x, [&](int64_t i, int64_t first, int64_t last) {
+    const T slope = static_cast<T>(a[i]), offset = static_cast<T>(b[i]);
+    for (int64_t j = first; j < last; ++j) out[j] = x[j] * std::exp(slope * y[j] + offset);
+  });
+  return out;
+}
+
+template <class T>
 std::vector<double> norm(const HostArray<T>& x) {
   std::vector<double> result;
   result.reserve(static_cast<size_t>(x.batch()));
@@ -175,16 +188,17 @@ HostArray<T> noise_like(const HostArray<T>& x, const NoiseKey& key) {
   return out;
 }
 
-#define LANGEVIN_INSTANTIATE(T)                                                                      \
-  template class HostArray<T>;                                                                       \
-  template HostArray<T> lincomb(const Coef&, const HostArray<T>&);                                   \
-  template HostArray<T> lincomb(const Coef&, const HostArray<T>&, const Coef&, const HostArray<T>&); \
-  template HostArray<T> lincomb(const Coef&, const HostArray<T>&, const Coef&, const HostArray<T>&,  \
-                                const Coef&, const HostArray<T>&);                                   \
-  template HostArray<T> clamp(const HostArray<T>&, const Coef&, const Coef&);                        \
-  template std::vector<double> abs_quantile(const HostArray<T>&, double);                            \
-  template HostArray<T> select(const HostArray<T>&, const HostArray<T>&, const HostArray<T>&);       \
-  template std::vector<double> norm(const HostArray<T>&);                                            \
+#define LANGEVIN_INSTANTIATE(T)                                                                         \
+  template class HostArray<T>;                                                                          \
+  template HostArray<T> lincomb(const Coef&, const HostArray<T>&);                                      \
+  template HostArray<T> lincomb(const Coef&, const HostArray<T>&, const Coef&, const HostArray<T>&);    \
+  template HostArray<T> lincomb(const Coef&, const HostArray<T>&, const Coef&, const HostArray<T>&,     \
+                                const Coef&, const HostArray<T>&);                                      \
+  template HostArray<T> clamp(const HostArray<T>&, const Coef&, const Coef&);                           \
+  template std::vector<double> abs_quantile(const HostArray<T>&, double);                               \
+  template HostArray<T> select(const HostArray<T>&, const HostArray<T>&, const HostArray<T>&);          \
+  template HostArray<T> exp_scaled(const HostArray<T>&, const HostArray<T>&, const Coef&, const Coef&); \
+  template std::vector<double> norm(const HostArray<T>&);                                               \
   template HostArray<T> noise_like(const HostArray<T>&, const NoiseKey&);
 LANGEVIN_INSTANTIATE(float)
 LANGEVIN_INSTANTIATE(double)

@@ -4,6 +4,7 @@
 // An array is a batch: dimension 0 counts samples, the rest is one sample (C,H,W / C,L / C,T,H,W / D).
 #pragma once
 
+#include <algorithm>
 #include <concepts>
 #include <cstdint>
 #include <span>
@@ -50,8 +51,9 @@ concept Array = std::copyable<A> && requires(const A& x, const Coef& c, double q
   { clamp(x, c, c) } -> std::same_as<A>;                        // into [lo, hi], per sample
   { abs_quantile(x, q) } -> std::same_as<std::vector<double>>;  // per sample, linear interpolation, of |x|
   { select(x, x, x) } -> std::same_as<A>;                       // mask != 0 ? a : b
-  { norm(x) } -> std::same_as<std::vector<double>>;             // per sample, L2
-  { noise_like(x, key) } -> std::same_as<A>;  // sample i: standard normal of key with sample + i
+  { exp_scaled(x, x, c, c) } -> std::same_as<A>;     // x e^(a y + b): noise of a given log-variance
+  { norm(x) } -> std::same_as<std::vector<double>>;  // per sample, L2
+  { noise_like(x, key) } -> std::same_as<A>;         // sample i: standard normal of key with sample + i
 };
 
 inline int64_t batch_size(const Array auto& x) { return shape_of(x).at(0); }
@@ -111,6 +113,41 @@ HostArray<T> repeat(const HostArray<T>& x, int64_t count) {
   return {std::move(shape), std::move(data)};
 }
 
+/// Entries first .. first + count - 1 of the second axis; Error if x has not so many.
+template <class T>
+HostArray<T> channels(const HostArray<T>& x, int64_t first, int64_t count) {
+  const Shape& from = x.shape();
+  check(from.size() >= 2 && first >= 0 && count >= 0 && first + count <= from[1], "channels",
+        "{} channels from {} on, of {}", count, first, to_string(from));
+  Shape shape = from;
+  shape[1] = count;
+  HostArray<T> out(shape);
+  const int64_t each = from[1] == 0 ? 0 : x.sample_size() / from[1];
+  for (int64_t i = 0; i < x.batch(); ++i) {
+    const auto part =
+        x.sample(i).subspan(static_cast<size_t>(first * each), static_cast<size_t>(count * each));
+    std::copy(part.begin(), part.end(), out.sample(i).begin());
+  }
+  return out;
+}
+
+/// x before y along the second axis; Error unless all other extents agree.
+template <class T>
+HostArray<T> join_channels(const HostArray<T>& x, const HostArray<T>& y) {
+  Shape shape = x.shape(), rest = y.shape();
+  check(shape.size() >= 2 && rest.size() == shape.size(), "join_channels", "cannot join {} and {}",
+        to_string(shape), to_string(rest));
+  check(rest[0] == shape[0] && std::equal(shape.begin() + 2, shape.end(), rest.begin() + 2), "join_channels",
+        "cannot join {} and {}", to_string(x.shape()), to_string(y.shape()));
+  shape[1] += rest[1];
+  HostArray<T> out(shape);
+  for (int64_t i = 0; i < x.batch(); ++i) {
+    const auto end = std::copy(x.sample(i).begin(), x.sample(i).end(), out.sample(i).begin());
+    std::copy(y.sample(i).begin(), y.sample(i).end(), end);
+  }
+  return out;
+}
+
 template <class T>
 Shape shape_of(const HostArray<T>& x) {
   return x.shape();
@@ -130,6 +167,8 @@ template <class T>
 std::vector<double> abs_quantile(const HostArray<T>& x, double q);
 template <class T>
 HostArray<T> select(const HostArray<T>& mask, const HostArray<T>& a, const HostArray<T>& b);
+template <class T>
+HostArray<T> exp_scaled(const HostArray<T>& x, const HostArray<T>& y, const Coef& a, const Coef& b);
 template <class T>
 std::vector<double> norm(const HostArray<T>& x);
 template <class T>

@@ -29,6 +29,8 @@ enum class Purpose : uint8_t {
   dataset = 10,      // rendering of synthetic data sets
   calibration = 11,  // noise, timesteps and places looked at when a network is calibrated for int8
   edit_noise = 12,   // noise of a given picture and of ways back up in editing
+  likelihood = 13,   // estimates of the bound and of the likelihood; sample = index of the example
+  latent = 14,       // latents of a variational autoencoder; sample = place in the training stream, or index
 };
 
 /// The key of one sample's stream.

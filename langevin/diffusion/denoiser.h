@@ -33,7 +33,8 @@ using Denoiser = std::function<Prediction<A>(const A& x_t, double t, const Cond<
 /// The amplitudes at a denoiser's t.
 using LevelFunction = std::function<Level(double t)>;
 
-/// A network's raw output, (B, ...) like x_t; t per sample (B values), an index of the schedule as a double.
+/// A network's raw output, (B, ...) like x_t, or with twice its channels where the second half is a learned
+/// variance (variance.h); t per sample (B values), an index of the schedule as a double.
 template <class A>
 using Network = std::function<A(const A& x_t, const std::vector<double>& t, const Cond<A>& cond)>;
 
@@ -51,8 +52,27 @@ void check_cond(const A& x, const Cond<A>& cond) {
       cond);
 }
 
+/// A network's output taken apart. `variance` is empty where the output has x's shape; Error where it has
+/// neither that nor twice its channels.
+template <class A>
+struct NetworkOutput {
+  A value;
+  std::optional<A> variance = {};
+};
+template <Array A>
+NetworkOutput<A> split_output(A output, const Shape& x) {
+  const Shape shape = shape_of(output);
+  if (shape == x) return {std::move(output), {}};
+  Shape doubled = x;
+  if (doubled.size() > 1) doubled[1] *= 2;
+  check(shape == doubled && x.size() > 1, "make_denoiser",
+        "the network must return x_t's shape {} or twice its channels, got {}", to_string(x),
+        to_string(shape));
+  return {channels(output, 0, x[1]), channels(output, x[1], x[1])};
+}
+
 /// A network with its schedule and prediction type is a denoiser. The result throws when the labels do not
-/// fit the batch or the network's output does not have x_t's shape.
+/// fit the batch or the network's output is neither of x_t's shape nor that with a learned variance.
 template <Array A>
 Denoiser<A> make_denoiser(Network<A> network, Schedule schedule, PredictionType type) {
   check(static_cast<bool>(network), "make_denoiser", "the network is empty");
@@ -61,10 +81,10 @@ Denoiser<A> make_denoiser(Network<A> network, Schedule schedule, PredictionType 
     check_cond(x_t, cond);
     const Shape shape = shape_of(x_t);
     const std::vector<double> times(static_cast<size_t>(batch_size(x_t)), t);
-    const A output = network(x_t, times, cond);
-    check(shape_of(output) == shape, "make_denoiser", "the network must return x_t's shape {}, got {}",
-          to_string(shape), to_string(Shape(shape_of(output))));
-    return to_prediction(output, x_t, schedule.level(t), type);
+    NetworkOutput<A> output = split_output(network(x_t, times, cond), shape);
+    Prediction<A> prediction = to_prediction(output.value, x_t, schedule.level(t), type);
+    prediction.variance = std::move(output.variance);
+    return prediction;
   };
 }
 

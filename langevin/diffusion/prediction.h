@@ -8,6 +8,7 @@
 // = 0: see below. All arrays have one shape, (B, ...); a level is one number for the batch or one per sample.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -30,6 +31,8 @@ template <class A>
 struct Prediction {
   A x0;
   A eps;
+  /// What a network with a learned variance says of it, shaped like x_t: v of variance.h.
+  std::optional<A> variance = {};
 };
 
 /// x_0 = (x_t - sigma eps) / alpha. Where alpha = 0, x_t holds nothing of x_0: gives 0, the mean of

@@ -113,6 +113,9 @@ void check_request(const ModelSpec& spec, const SampleRequest& request) {
         "sample", "needs one class per sample ({}) to guide to, got {}", request.count,
         request.guided_to.size());
   const Shape shape = nn::input_shape(spec.network, request.count);
+  check(request.sampler.name != "ddpm" || request.sampler.variance != "learned_range" ||
+            nn::learned_variance(spec.network),
+        "sample", "the model has no learned variance; give --variance fixed_small or fixed_large");
   if (!request.labels.empty()) check_labels(spec, request.labels, request.count);
   check_conditions(spec, request.cond, request.count);
   check_guidance(request.guidance);

@@ -149,13 +149,16 @@ void read_ddpm(Reading& r) {
   read_clip(r, true);
   read_threshold(r);
   read_spacing(r, "leading");
-  const std::string variance =
-      r.one_of("variance_type", "fixed_small", {"fixed_small", "fixed_small_log", "fixed_large"});
-  r.sampler.variance =
-      variance == "fixed_large" ? variance : "fixed_small";  // their log is of the same number
+  const std::string variance = r.one_of("variance_type", "fixed_small",
+                                        {"fixed_small", "fixed_small_log", "fixed_large", "learned_range"});
+  // The log of fixed_small_log is of the same number.
+  r.sampler.variance = variance == "fixed_small_log" ? "fixed_small" : variance;
+  const bool learned = nn::learned_variance(r.spec.network);
+  check(variance != "learned_range" || learned, r.source,
+        "variance_type learned_range needs a network whose output has twice the channels of its input");
   check(r.sampler.variance == "fixed_small" || r.sampler.steps_offset == 0, r.source,
-        "steps_offset = {} with variance_type fixed_large (noise in the last step) is not supported",
-        r.sampler.steps_offset);
+        "steps_offset = {} with variance_type {} (noise in the last step) is not supported",
+        r.sampler.steps_offset, variance);
 }
 
 void read_ddim(Reading& r) {
@@ -197,7 +200,9 @@ void read_dpm_common(Reading& r) {
   read_process(r, {});
   read_threshold(r);
   read_order(r, "solver_order", 2);
-  r.keys.expect("variance_type", nullptr);
+  // A second half of the output is left alone there, and so it is here.
+  if (!nn::learned_variance(r.spec.network)) r.keys.expect("variance_type", nullptr);
+  r.one_of("variance_type", "learned_range", {"learned", "learned_range"});
   read_lambda_min(r);
   read_flow(r);
 }

@@ -37,6 +37,10 @@ json peer_scheduler(const ModelSpec& spec) {
       spec.sampling && (spec.sampling->sampler.name == "ddpm" || spec.sampling->sampler.name == "ddim");
   SamplingDefaults sampling;
   sampling.threshold.kind = spec.clip ? "clip" : "none";
+  if (nn::learned_variance(spec.network)) {  // which diffusers' DDIM cannot take apart
+    sampling.sampler.name = "ddpm";
+    sampling.sampler.variance = "learned_range";
+  }
   if (own) sampling = *spec.sampling;
   const SamplerConfig& s = sampling.sampler;
   json object{{"_class_name", s.name == "ddpm" ? "DDPMScheduler" : "DDIMScheduler"},

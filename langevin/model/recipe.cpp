@@ -48,8 +48,19 @@ void target_fields(Schema& s, Recipe& r) {
           target_kinds());
   add_fields(s, r.schedule, "schedule.");
   s.field("diffusion.prediction", r.prediction, "what the network predicts (ddpm)", prediction_types());
-  s.field("diffusion.timesteps", r.times.spread, "how t is drawn: each alone, or a batch evenly",
-          timestep_draws());
+  s.field("diffusion.variance", r.variance,
+          "variance of a reverse step (ddpm): fixed, or learned by a second half of output channels "
+          "(arXiv:2102.09672); auto = learned where loss.objective is hybrid or vlb",
+          {"auto", "fixed", "learned"});
+  s.field("diffusion.timesteps", r.times.spread,
+          "how t is drawn: each alone (uniform), a batch evenly (stratified), or by how much its loss varies "
+          "(importance, with loss.objective vlb or hybrid, arXiv:2102.09672)",
+          {"uniform", "stratified", "importance"});
+  s.field("loss.objective", r.objective,
+          "simple = mean square error; vlb = the variational bound in bits per dimension; hybrid = simple + "
+          "loss.vlb_weight vlb, which trains the variance alone",
+          {"simple", "hybrid", "vlb"});
+  s.field("loss.vlb_weight", r.vlb_weight, "of the bound in hybrid", {0, 1e6});
   s.field("edm.sigma_data", r.target.sigma_data,
           "standard deviation of the data; 0 = measured at the start (arXiv:2206.00364)", {0, 1e6});
   s.field("edm.sigma_min", r.target.sigma_min, "lowest noise that is sampled", {1e-9, 1e9});
@@ -133,13 +144,18 @@ Schema recipe_schema(Recipe& r) {
   return s;
 }
 
+bool learns_variance(const Recipe& r) {
+  return r.variance == "learned" || (r.variance == "auto" && r.objective != "simple");
+}
+
 nn::NetworkConfig make_network(const Recipe& recipe, int64_t channels, int64_t height, int64_t width,
                                int64_t classes) {
   const NetworkRecipe& n = recipe.network;
   nn::UNet2DConfig c;
   c.sample_height = height;
   c.sample_width = width;
-  c.in_channels = c.out_channels = channels;
+  c.in_channels = channels;
+  c.out_channels = learns_variance(recipe) ? 2 * channels : channels;
   c.block_out_channels = n.channels;
   const size_t stages = n.channels.size();
   c.down_block_types.assign(stages, "DownBlock2D");
@@ -179,7 +195,32 @@ Target recipe_target(const Recipe& recipe) {
   return Target(config, recipe.schedule, prediction_type(recipe.prediction));
 }
 
+namespace {
+
+/// The bound and its variance are those of timesteps.
+void check_objective(const Recipe& r) {
+  const bool learned = learns_variance(r);
+  const auto needs_timesteps = [&](bool asked, const char* key, const std::string& value) {
+    if (asked && r.target.kind != "ddpm")
+      fail_usage("{}: {} needs diffusion.target = ddpm, not {}", key, value, r.target.kind);
+  };
+  needs_timesteps(r.objective != "simple", "loss.objective", r.objective);
+  needs_timesteps(learned, "diffusion.variance", r.variance);
+  needs_timesteps(r.times.spread == "importance", "diffusion.timesteps", "importance");
+  if (r.times.spread == "importance" && r.objective == "simple")
+    fail_usage("diffusion.timesteps: importance goes with loss.objective vlb or hybrid");
+  if (learned && r.objective == "simple")
+    fail_usage("diffusion.variance: learned is trained by loss.objective hybrid or vlb, not by simple");
+  if (!learned && r.objective == "hybrid")
+    fail_usage("loss.objective: hybrid trains a variance; use --set diffusion.variance=learned, or vlb");
+  if (r.objective == "vlb" && r.loss.kind != "none")
+    fail_usage("loss.kind: the bound weighs its timesteps itself; use none with loss.objective = vlb");
+}
+
+}  // namespace
+
 void check_recipe(const Recipe& r) {
+  check_objective(r);
   const auto stages = static_cast<int64_t>(r.network.channels.size());
   if (stages < 1 || stages > 8) fail_usage("network.channels: needs 1 to 8 stages, got {}", stages);
   for (int64_t stage : r.network.attention) {

@@ -53,6 +53,9 @@ struct Recipe {
   TargetConfig target;                      // sigma_data 0: measured on the data
   ScheduleConfig schedule;                  // of target ddpm alone,
   std::string prediction = "v_prediction";  // this
+  std::string variance = "auto";            // of a reverse step: this,
+  std::string objective = "simple";         // this,
+  double vlb_weight = 1e-3;                 // this
   LossWeightConfig loss;                    // and this
   TimeDraws times;
   double label_dropout = 0.1;  // share of samples trained without their class, for guidance; 0: never
@@ -91,6 +94,9 @@ std::vector<std::string> preset_names();
 /// A recipe with the preset's values; UsageError on an unknown name.
 Recipe preset(const std::string& name);
 
+/// Whether the network learns the variance of a reverse step: what diffusion.variance says, where it is auto
+/// by the objective.
+bool learns_variance(const Recipe& recipe);
 /// The network for images of channels x height x width and `classes` classes (0: unconditional; 2 or more of
 /// a classifier). Error names what does not fit.
 nn::NetworkConfig make_network(const Recipe& recipe, int64_t channels, int64_t height, int64_t width,

@@ -71,9 +71,13 @@ Network<A> sampling_network(NetworkCall<A> call, SamplingConditions c) {
           if (value) value = stack(*value, *value);
         },
         given);
-    const A both = call(stack(x, x), times, given), conditional = samples(both, 0, batch);
-    const A guided = guide(samples(both, batch, batch), conditional, g.scale);
-    return g.rescale > 0 ? rescale_guided(guided, conditional, g.rescale) : guided;
+    const A both = call(stack(x, x), times, given);
+    // What is guided is the prediction; a learned variance stays that of the class.
+    const NetworkOutput<A> with = split_output(samples(both, 0, batch), shape_of(x)),
+                           without = split_output(samples(both, batch, batch), shape_of(x));
+    A guided = guide(without.value, with.value, g.scale);
+    if (g.rescale > 0) guided = rescale_guided(guided, with.value, g.rescale);
+    return with.variance ? join_channels(guided, *with.variance) : guided;
   };
 }
 

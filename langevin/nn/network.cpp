@@ -81,6 +81,14 @@ Shape input_shape(const NetworkConfig& config, int64_t n) {
                     config);
 }
 
+bool learned_variance(const NetworkConfig& config) {
+  return std::visit(
+      Overloaded{[](const UNet2DConfig& c) { return c.out_channels == 2 * c.in_channels; },
+                 [](const UNet2DConditionConfig& c) { return c.out_channels == 2 * c.in_channels; },
+                 [](const auto&) { return false; }},
+      config);
+}
+
 int64_t class_count(const NetworkConfig& config) {
   return std::visit(Overloaded{[](const UNet2DConfig& c) { return c.num_class_embeds; },
                                [](const UNet2DConditionConfig& c) { return c.num_class_embeds; },

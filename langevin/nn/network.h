@@ -54,6 +54,9 @@ const ClassifierConfig* classifier(const NetworkConfig& config);
 
 /// (N,C,H,W), or (N,C,L) of a network of sequences, of the network's input for a batch of n.
 Shape input_shape(const NetworkConfig& config, int64_t n);
+/// Whether the network's output has twice the channels of its input, the second half being a learned variance
+/// (diffusion/variance.h).
+bool learned_variance(const NetworkConfig& config);
 /// Number of class embeddings, 0 if unconditional.
 int64_t class_count(const NetworkConfig& config);
 /// Width D of `global_cond` (N,D), 0 if the network takes none.

@@ -7,26 +7,30 @@
 #include <vector>
 
 #include "langevin/diffusion/process.h"
+#include "langevin/diffusion/variance.h"
 #include "langevin/sample/observer.h"
 #include "langevin/sample/timestep_grid.h"
 
 namespace langevin {
 
-/// sigma_t^2 of p(x_s | x_t) (section 3.2). fixed_small, the posterior's variance, is best when x_0 is one
-/// known point; fixed_large, beta_t, when x_0 ~ N(0, I); the truth lies between the two.
-enum class DdpmVariance { fixed_small, fixed_large };
-
-std::string to_string(DdpmVariance variance);
-DdpmVariance ddpm_variance_type(const std::string& name);  // Error names the nearest
-std::vector<std::string> ddpm_variance_types();
-
-/// The variance of a step from alphas_cumprod alpha_bar_t to alpha_bar_s (s < t; s = clean data: 1), at least
-/// 1e-20 as in diffusers. fixed_large is beta between the two levels, 1 - alpha_bar_t / alpha_bar_s.
-double ddpm_variance(double alpha_bar_s, double alpha_bar_t, DdpmVariance type);
-
 struct DdpmOptions {
   DdpmVariance variance = DdpmVariance::fixed_small;
 };
+
+/// sqrt(variance) z of a step between two levels (alpha_bar_s < 1), element by element where the variance is
+/// learned. Error: a learned variance of a prediction that has none.
+template <Array A>
+A step_noise_of(const Prediction<A>& prediction, double alpha_bar_s, double alpha_bar_t, DdpmVariance type,
+                const A& z) {
+  if (type != DdpmVariance::learned_range)
+    return lincomb(std::sqrt(ddpm_variance(alpha_bar_s, alpha_bar_t, type)), z);
+  check(prediction.variance.has_value(), "ddpm",
+        "the model has no learned variance; give --variance fixed_small or fixed_large");
+  const LogVarianceRange range = log_variance_range(alpha_bar_s, alpha_bar_t);
+  // Half the log variance: slope v + offset.
+  const double slope = 0.25 * (range.hi - range.lo);
+  return exp_scaled(z, *prediction.variance, slope, 0.5 * range.lo + slope);
+}
 
 /// From x_T (B, ...) ~ N(0, I) down the grid (strictly falling, timestep_grid.h; all of T-1..0 is the paper's
 /// algorithm) to x_0. At each t, with s the next timestep or clean data after the last:
@@ -50,8 +54,9 @@ A ddpm(const Denoiser<A>& denoiser, const Schedule& schedule, A x_T, const std::
     if (last) {
       x = lincomb(mean.x0, prediction.x0, mean.x_t, x);
     } else {
-      const double stddev = std::sqrt(ddpm_variance(alpha_bar_s, alpha_bar_t, options.variance));
-      x = lincomb(mean.x0, prediction.x0, mean.x_t, x, stddev, step_noise(x, context, step));
+      const A noise =
+          step_noise_of(prediction, alpha_bar_s, alpha_bar_t, options.variance, step_noise(x, context, step));
+      x = lincomb(mean.x0, prediction.x0, mean.x_t, x, 1.0, noise);
     }
   }
   return x;

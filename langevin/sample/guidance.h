@@ -99,13 +99,17 @@ Denoiser<A> guided_denoiser(Denoiser<A> denoiser, const GuidanceConfig& config, 
     const Prediction<A> unconditional = denoiser(x_t, t, none);
     if (!asked || config.scale == 0) return unconditional;
     const Prediction<A> conditional = denoiser(x_t, t, cond);
+    // A learned variance is not pushed anywhere: it stays that of the class.
     const Prediction<A> guided{guide(unconditional.x0, conditional.x0, config.scale),
-                               guide(unconditional.eps, conditional.eps, config.scale)};
+                               guide(unconditional.eps, conditional.eps, config.scale), conditional.variance};
     if (config.rescale == 0) return guided;
     const Level level = levels.level(t);
     const A output = prediction_target(guided.x0, guided.eps, level, levels.type);
     const A wanted = prediction_target(conditional.x0, conditional.eps, level, levels.type);
-    return to_prediction(rescale_guided(output, wanted, config.rescale), x_t, level, levels.type);
+    Prediction<A> rescaled =
+        to_prediction(rescale_guided(output, wanted, config.rescale), x_t, level, levels.type);
+    rescaled.variance = conditional.variance;
+    return rescaled;
   };
 }
 

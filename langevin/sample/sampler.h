@@ -34,7 +34,7 @@ struct SamplerConfig {
   double strength = 1;                   // in [0, 1]; 0: no step at all
   std::string spacing = "trailing";      // one of grid_kinds()
   int64_t steps_offset = 0;              // leading only, >= 0
-  std::string variance = "fixed_small";  // ddpm: fixed_small, fixed_large
+  std::string variance = "fixed_small";  // ddpm: ddpm_variance_types()
   double eta = -1;                       // ddim, .._ancestral: noise, in [0, 1]; -1: sampler_eta
   bool set_alpha_to_one = true;          // the last step goes to clean data, else to the level of t = 0
   bool compat_diffusers = false;         // grids and steps of diffusers 0.21, and of it alone:

@@ -34,8 +34,8 @@ A ddpm_between(const Prediction<A>& p, const A& x, const PathPoint& from, const 
   const double alpha_bar_t = from.alpha * from.alpha, alpha_bar_s = to.alpha * to.alpha;
   const PosteriorCoefs mean = posterior_between(alpha_bar_s, alpha_bar_t);
   if (!(to.sigma > 0)) return lincomb(mean.x0, p.x0, mean.x_t, x);
-  const double stddev = std::sqrt(ddpm_variance(alpha_bar_s, alpha_bar_t, variance));
-  return lincomb(mean.x0, p.x0, mean.x_t, x, stddev, step_noise(x, context, 0));
+  const A noise = step_noise_of(p, alpha_bar_s, alpha_bar_t, variance, step_noise(x, context, 0));
+  return lincomb(mean.x0, p.x0, mean.x_t, x, 1.0, noise);
 }
 
 /// A step of the sampler on its own, on a path; `steps` of the whole grid are what churn is shared among.

@@ -19,6 +19,10 @@ at::Tensor broadcast(const Coef& c, const at::Tensor& x) {
   return to_device(host.to(x.scalar_type()).view(shape), x.device());
 }
 
+at::Tensor broadcast_or_number(const Coef& c, const at::Tensor& x) {
+  return c.per_sample() ? broadcast(c, x) : at::full({1}, c[0], x.options());
+}
+
 at::Tensor scaled(const Coef& c, const at::Tensor& x) {
   return c.per_sample() ? x * broadcast(c, x) : x * c[0];
 }
@@ -55,10 +59,8 @@ TorchArray lincomb(const Coef& a, const TorchArray& x, const Coef& b, const Torc
 
 TorchArray clamp(const TorchArray& x, const Coef& lo, const Coef& hi) {
   if (!lo.per_sample() && !hi.per_sample()) return {x.value.clamp(lo[0], hi[0])};
-  const auto whole = [&](const Coef& c) {
-    return c.per_sample() ? broadcast(c, x.value) : at::full({1}, c[0], x.value.options());
-  };
-  return {at::minimum(at::maximum(x.value, whole(lo)), whole(hi))};
+  return {
+      at::minimum(at::maximum(x.value, broadcast_or_number(lo, x.value)), broadcast_or_number(hi, x.value))};
 }
 
 std::vector<double> abs_quantile(const TorchArray& x, double q) {
@@ -76,6 +78,20 @@ std::vector<double> abs_quantile(const TorchArray& x, double q) {
 
 TorchArray select(const TorchArray& mask, const TorchArray& a, const TorchArray& b) {
   return {at::where(mask.value != 0, a.value, b.value)};
+}
+
+TorchArray exp_scaled(const TorchArray& x, const TorchArray& y, const Coef& a, const Coef& b) {
+  check(x.value.sizes() == y.value.sizes(), "exp_scaled", "shapes differ: {} and {}",
+        to_string(shape_of_tensor(x.value)), to_string(shape_of_tensor(y.value)));
+  return {x.value * (scaled(a, y.value) + broadcast_or_number(b, y.value)).exp()};
+}
+
+TorchArray join_channels(const TorchArray& x, const TorchArray& y) {
+  return {at::cat({x.value, y.value}, 1)};
+}
+
+TorchArray channels(const TorchArray& x, int64_t first, int64_t count) {
+  return {x.value.narrow(1, first, count).contiguous()};
 }
 
 std::vector<double> norm(const TorchArray& x) {

@@ -18,6 +18,9 @@ TorchArray lincomb(const Coef& a, const TorchArray& x, const Coef& b, const Torc
 TorchArray clamp(const TorchArray& x, const Coef& lo, const Coef& hi);
 std::vector<double> abs_quantile(const TorchArray& x, double q);
 TorchArray select(const TorchArray& mask, const TorchArray& a, const TorchArray& b);
+TorchArray exp_scaled(const TorchArray& x, const TorchArray& y, const Coef& a, const Coef& b);
+TorchArray channels(const TorchArray& x, int64_t first, int64_t count);
+TorchArray join_channels(const TorchArray& x, const TorchArray& y);
 std::vector<double> norm(const TorchArray& x);
 /// Drawn where x is, by core/rng on the CPU and by its twin in kernels/cuda on a GPU: the same bits. (On a
 /// GPU without our kernels: drawn on the host and moved.)

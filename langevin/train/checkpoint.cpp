@@ -57,6 +57,43 @@ void read_as_in_memory(const SafetensorsFile& file, at::Tensor& flat, const Para
   flat.copy_(host);
 }
 
+constexpr const char* kTimeTerms = "times.terms";  // LossAwareTimes: (T, 10) and (T), as f64
+constexpr const char* kTimesSeen = "times.seen";
+
+/// Doubles as a tensor; `keep` holds their memory until they are written.
+void add_doubles(std::vector<TensorOut>& out, std::vector<at::Tensor>& keep, const std::string& name,
+                 const Shape& shape, std::span<const double> values) {
+  keep.push_back(at::tensor(at::ArrayRef<double>(values.data(), values.size()), at::kDouble));
+  out.push_back({name, DType::f64, shape, bytes_of(keep.back())});
+}
+
+std::vector<double> read_doubles(const SafetensorsFile& file, const std::string& name, size_t count) {
+  const TensorView& view = file.at(name);
+  check(view.dtype == DType::f64 && view.bytes.size() == count * sizeof(double), file.source(),
+        "tensor '{}' is {}, the run needs {} numbers", name, to_string(view.shape), count);
+  std::vector<double> values(count);
+  std::memcpy(values.data(), view.bytes.data(), view.bytes.size());
+  return values;
+}
+
+void add_times(std::vector<TensorOut>& out, std::vector<at::Tensor>& keep, const LossAwareTimes& times) {
+  add_doubles(out, keep, kTimeTerms, {times.T(), LossAwareTimes::history}, times.terms());
+  const std::vector<double> seen(times.seen().begin(), times.seen().end());
+  add_doubles(out, keep, kTimesSeen, {times.T()}, seen);
+}
+
+void read_times(const SafetensorsFile& file, LossAwareTimes& times) {
+  check(file.contains(kTimeTerms), file.source(),
+        "the run began without diffusion.timesteps = importance; it cannot change to it on --resume");
+  const std::vector<double> seen = read_doubles(file, kTimesSeen, times.seen().size());
+  std::vector<int64_t> counts;
+  for (const double n : seen) {
+    check(n >= 0 && n < 1e15, file.source(), "tensor '{}' holds {}, which counts nothing", kTimesSeen, n);
+    counts.push_back(static_cast<int64_t>(n));
+  }
+  times.restore(read_doubles(file, kTimeTerms, times.terms().size()), std::move(counts));
+}
+
 std::string power_prefix(size_t i) { return fmt::format("power{}.", i); }
 
 json to_json(const TrainState& s, int64_t updates) {
@@ -95,6 +132,7 @@ void save_checkpoint(const fs::path& run, const TrainState& state, const ModelSp
   for (size_t i = 0; i < optimizer.ema_lengths().size(); ++i)
     add_as_in_memory(tensors, memory, optimizer.power_ema(i), store, power_prefix(i));
   training["ema_lengths"] = optimizer.ema_lengths();
+  if (state.times) add_times(tensors, memory, *state.times);
   write_safetensors(checkpoint_path(run, state.step), tensors,
                     {{spec_key, to_json(spec).dump()}, {"training", training.dump()}, {"config", config}});
   remove_old(run, keep, checkpoint_path(run, state.step));
@@ -132,7 +170,7 @@ fs::path newest_checkpoint(const fs::path& run, Console& console) {
   fail("{}: no checkpoint to resume from; start anew in another folder", run.string());
 }
 
-TrainState load_checkpoint(const fs::path& path, ParameterStore& store, Optimizer& optimizer) {
+void load_checkpoint(const fs::path& path, ParameterStore& store, Optimizer& optimizer, TrainState& state) {
   const SafetensorsFile file = SafetensorsFile::open(path);
   const auto it = file.metadata().find("training");
   check(it != file.metadata().end(), path.string(),
@@ -153,7 +191,6 @@ TrainState load_checkpoint(const fs::path& path, ParameterStore& store, Optimize
           "the run averages the lengths {}; ema.lengths cannot change on --resume", json(lengths).dump());
     for (size_t i = 0; i < lengths.size(); ++i)
       read_as_in_memory(file, optimizer.power_ema(i), store, power_prefix(i));
-    TrainState state;
     state.step = s.at("step").get<int64_t>();
     state.position = s.at("position").get<uint64_t>();
     state.seconds = s.at("seconds").get<double>();
@@ -164,7 +201,7 @@ TrainState load_checkpoint(const fs::path& path, ParameterStore& store, Optimize
     state.last_rollback = s.at("last_rollback").get<int64_t>();
     state.interval = log_interval_from_json(s.at("interval"));
     optimizer.set_updates(s.at("updates").get<int64_t>());
-    return state;
+    if (state.times) read_times(file, *state.times);
   } catch (const json::exception& e) {
     fail("{}: the training state is damaged: {}", path.string(), e.what());
   }

@@ -6,8 +6,10 @@
 
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "langevin/core/console.h"
+#include "langevin/diffusion/loss_aware.h"
 #include "langevin/model/model_file.h"
 #include "langevin/train/optimizer.h"
 #include "langevin/train/run_log.h"
@@ -25,6 +27,7 @@ struct TrainState {
   int64_t rollbacks_in_a_row = 0;  // without training well in between
   int64_t last_rollback = 0;       // its step
   LogInterval interval;
+  std::optional<LossAwareTimes> times = {};  // of a run that draws its timesteps by their loss
 };
 
 /// Writes checkpoints/step-N.safetensors, then removes all but the newest `keep`.
@@ -39,7 +42,9 @@ void save_model(const std::filesystem::path& run, const ModelSpec& spec, Paramet
 /// if there is none.
 std::filesystem::path newest_checkpoint(const std::filesystem::path& run, Console& console);
 
-/// Restores weights, EMA, moments and counters. Error naming file and tensor if they do not fit.
-TrainState load_checkpoint(const std::filesystem::path& path, ParameterStore& store, Optimizer& optimizer);
+/// Restores weights, EMA, moments and counters. Error naming file and tensor if they do not fit. `state` says
+/// beforehand what the run keeps: `times` for its schedule, or none.
+void load_checkpoint(const std::filesystem::path& path, ParameterStore& store, Optimizer& optimizer,
+                     TrainState& state);
 
 }  // namespace langevin

@@ -58,6 +58,12 @@ void LogInterval::add_sample(double share, double value) {
   ++quartile_samples[quarter];
 }
 
+void LogInterval::add_bound(double bits) {
+  if (!std::isfinite(bits)) return;
+  bound += bits;
+  ++bounds;
+}
+
 json to_json(const LogInterval& i) {
   return {{"steps", i.steps},
           {"loss", i.loss},
@@ -66,7 +72,9 @@ json to_json(const LogInterval& i) {
           {"quartile_loss", i.quartile_loss},
           {"quartile_samples", i.quartile_samples},
           {"quartile_correct", i.quartile_correct},
-          {"quartile_answers", i.quartile_answers}};
+          {"quartile_answers", i.quartile_answers},
+          {"bound", i.bound},
+          {"bounds", i.bounds}};
 }
 
 LogInterval log_interval_from_json(const json& json) {
@@ -79,6 +87,8 @@ LogInterval log_interval_from_json(const json& json) {
   i.quartile_samples = json.at("quartile_samples").get<std::array<int64_t, 4>>();
   i.quartile_correct = json.value("quartile_correct", i.quartile_correct);
   i.quartile_answers = json.value("quartile_answers", i.quartile_answers);
+  i.bound = json.value("bound", 0.0);
+  i.bounds = json.value("bounds", int64_t{0});
   return i;
 }
 
@@ -136,9 +146,11 @@ void RunLog::write(const LogInterval& interval, const json& extra) {
   }
   line["loss_by_quartile"] = quartiles;
   add_accuracy(interval, line);
+  if (interval.bounds > 0)
+    line["bits_per_dim"] = finite(interval.bound / static_cast<double>(interval.bounds));
   append_line(run_ / "log.jsonl", line.dump() + "\n");
   const auto step = line.at("step").get<int64_t>();
-  for (const char* key : {"loss", "accuracy", "gradient_norm", "lr", "images_per_second"}) {
+  for (const char* key : {"loss", "accuracy", "bits_per_dim", "gradient_norm", "lr", "images_per_second"}) {
     if (line.contains(key) && line[key].is_number()) events_->scalar(key, step, line[key].get<double>());
   }
   for (size_t q = 0; q < 4; ++q) {

@@ -22,6 +22,9 @@ struct LogInterval {
   std::array<int64_t, 4> quartile_samples{};
   std::array<double, 4> quartile_correct{};  // of a classifier, as its samples
   std::array<int64_t, 4> quartile_answers{};
+  double bound = 0;  // of a loss of the bound: its estimates in bits per dimension
+  int64_t bounds = 0;
+  void add_bound(double bits);
   /// `share` in [0, 1): of the times that are drawn below the sample's.
   void add_sample(double share, double loss);
   /// Whether a classifier found that sample's class, 1 or 0.

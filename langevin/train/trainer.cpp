@@ -10,6 +10,7 @@
 #include "langevin/data/statistics.h"
 #include "langevin/io/png.h"
 #include "langevin/torch/device.h"
+#include "langevin/train/bound_step.h"
 #include "langevin/train/checkpoint.h"
 #include "langevin/train/classifier_step.h"
 #include "langevin/train/precision_choice.h"
@@ -65,6 +66,9 @@ TrainingObjective make_objective(const Recipe& recipe, const ModelSpec& spec) {
   return {.target = target_of(spec),
           .loss = recipe.loss,
           .times = times,
+          .bound = recipe.objective == "simple"
+                       ? std::nullopt
+                       : std::optional<BoundLoss>({recipe.objective == "hybrid", recipe.vlb_weight}),
           .label_dropout = recipe.label_dropout,
           .null_label = null_label(spec),
           .conditional = !spec.labels.empty(),
@@ -112,6 +116,7 @@ class Trainer {
     data_ = open_dataset(job_.data, job_.data_options, console_);
     if (job_.recipe.target.kind == "edm" && job_.recipe.target.sigma_data == 0)
       job_.recipe.target.sigma_data = standard_deviation(*data_);
+    job_.recipe.variance = learns_variance(job_.recipe) ? "learned" : "fixed";
     spec_ = make_spec(job_, *data_);
     parts_ = split_data(job_.recipe, data_);
     if (classifies(job_.recipe)) job_.recipe.sample_count = 0;  // it makes nothing
@@ -123,10 +128,11 @@ class Trainer {
     optimizer_.emplace(job_.recipe.optimizer, network_->store(), job_.recipe.ema_lengths);
     objective_.emplace(make_objective(job_.recipe, spec_));
     announce();
+    if (job_.recipe.times.spread == "importance") state_.times.emplace(objective_->target.schedule()->T());
     if (resume) {
       const fs::path checkpoint = newest_checkpoint(run_, console_);
       check_same_network(checkpoint);
-      state_ = load_checkpoint(checkpoint, network_->store(), *optimizer_);
+      load_checkpoint(checkpoint, network_->store(), *optimizer_, state_);
       console_.info(fmt::format("resuming at step {} from {}", state_.step, checkpoint.string()));
       remove_stale_temporaries(run_ / "checkpoints");
       remove_stale_temporaries(run_ / "ema");
@@ -282,12 +288,19 @@ class Trainer {
         "not as the run was configured: {}; it goes on, but not bit for bit as without the change", changed));
   }
 
+  /// Of what is not recorded for a GPU, nor prepared ahead.
+  PartResult alone(const Batch& batch, int64_t part) {
+    if (classifies(job_.recipe)) return classifier_part(*network_, *objective_, batch, state_.step, part);
+    return bound_part(*network_, *objective_, state_.times ? &*state_.times : nullptr, batch, state_.step,
+                      part);
+  }
+
   /// Forward and backward; the optimizer has taken the gradients.
   PartResult part_of_step(int64_t part) {
     const Recipe& r = job_.recipe;
     const auto collect = [&] { optimizer_->collect(r.accumulation == 1); };
-    if (classifies(r)) {
-      PartResult result = classifier_part(*network_, *objective_, loader_->next(), state_.step, part);
+    if (classifies(r) || objective_->bound) {
+      PartResult result = alone(loader_->next(), part);
       result.position = loader_->position();
       collect();
       return result;
@@ -301,14 +314,22 @@ class Trainer {
     const Recipe& r = job_.recipe;
     double loss = 0;
     uint64_t position = state_.position;
+    std::vector<PartResult> parts;
     for (int64_t part = 0; part < r.accumulation; ++part) {
-      const PartResult result = part_of_step(part);
+      parts.push_back(part_of_step(part));
+      const PartResult& result = parts.back();
       position = result.position;
       loss += result.loss / static_cast<double>(r.accumulation);
       for (size_t i = 0; i < result.errors.size(); ++i) {
         state_.interval.add_sample(result.shares[i], result.errors[i]);
         if (!result.correct.empty()) state_.interval.add_answer(result.shares[i], result.correct[i]);
       }
+      for (const double bits : result.bounds) state_.interval.add_bound(bits);
+    }
+    // All parts of a step draw from the same distribution, however many there are.
+    for (const PartResult& result : parts) {
+      for (size_t i = 0; state_.times && i < result.drawn.size(); ++i)
+        state_.times->add(result.drawn[i], result.losses[i]);
     }
     const double part_share = 1.0 / static_cast<double>(r.accumulation);
     const double norm = optimizer_->gradient_norm(part_share);
@@ -357,7 +378,9 @@ class Trainer {
     console_.warn(
         fmt::format("step {}: {} non-finite gradients in a row; weights, moments and EMA return to {}",
                     state_.step, state_.bad_steps, checkpoint.string()));
-    load_checkpoint(checkpoint, network_->store(), *optimizer_);
+    TrainState then = state_;
+    load_checkpoint(checkpoint, network_->store(), *optimizer_, then);
+    state_.times = std::move(then.times);
     remove_later_snapshots(run_, optimizer_->updates());
     ++state_.rollbacks;
     state_.bad_steps = 0;

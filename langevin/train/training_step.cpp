@@ -6,7 +6,6 @@
 #include "langevin/torch/network_call.h"
 
 namespace langevin {
-namespace {
 
 std::vector<DrawnTime> draw_times(const TrainingObjective& o, const Batch& batch, int64_t step,
                                   int64_t part) {
@@ -31,8 +30,6 @@ std::vector<int64_t> draw_labels(const TrainingObjective& o, const Batch& batch)
   }
   return labels;
 }
-
-}  // namespace
 
 std::vector<double> to_doubles(const at::Tensor& values) {
   const at::Tensor host = values.detach().to(at::kCPU, at::kDouble).contiguous();

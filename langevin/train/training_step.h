@@ -14,11 +14,18 @@
 
 namespace langevin {
 
+/// A loss of the variational bound (bound_step.h) in place of L_simple.
+struct BoundLoss {
+  bool hybrid = true;    // L_simple + weight L_vlb, else L_vlb alone
+  double weight = 1e-3;  // of L_vlb, in bits per dimension, in the hybrid
+};
+
 /// What does not change from step to step.
 struct TrainingObjective {
   Target target;
   LossWeightConfig loss = {};
   TimeDraws times = {};
+  std::optional<BoundLoss> bound = {};  // of ddpm alone
   double label_dropout = 0;
   int64_t null_label = -1;
   bool conditional = false;
@@ -34,6 +41,10 @@ struct PartResult {
   std::vector<double> errors;        // B, unweighted mean squares, or cross-entropies
   std::vector<double> correct = {};  // B of a classifier: 1 where it found the class, else 0
   uint64_t position = 0;             // of the data behind this part
+  // Of a loss of the bound alone:
+  std::vector<int64_t> drawn = {};  // B, timesteps
+  std::vector<double> losses = {};  // B, what their loss was
+  std::vector<double> bounds = {};  // B, estimates of the whole bound in bits per dimension
 };
 
 /// A batch at the times drawn for it.
@@ -45,6 +56,11 @@ struct NoisedBatch {
 };
 NoisedBatch noised_batch(const TrainingObjective& objective, const Batch& batch, int64_t step, int64_t part,
                          at::Device device);
+
+/// The time of each sample, and its class, which may be dropped for guidance.
+std::vector<DrawnTime> draw_times(const TrainingObjective& objective, const Batch& batch, int64_t step,
+                                  int64_t part);
+std::vector<int64_t> draw_labels(const TrainingObjective& objective, const Batch& batch);
 
 /// (B) on any device, in double.
 std::vector<double> to_doubles(const at::Tensor& values);

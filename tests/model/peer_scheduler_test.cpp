@@ -120,7 +120,8 @@ TEST(PeerScheduler, RefusesByNameWhatItCannotHonour) {
       {"DDPMScheduler", R"({"trained_betas": [0.1, 1.2]})", "beta[1] must be in (0, 1)"},
       {"DDPMScheduler", R"({"prediction_type": "flow_prediction"})",
        "unknown prediction_type 'flow_prediction'"},
-      {"DDPMScheduler", R"({"variance_type": "learned_range"})", "unknown variance_type 'learned_range'"},
+      {"DDPMScheduler", R"({"variance_type": "learned"})", "unknown variance_type 'learned'"},
+      {"DDPMScheduler", R"({"variance_type": "learned_range"})", "twice the channels"},
       {"DDPMScheduler", R"({"variance_type": "fixed_large", "steps_offset": 1})", "steps_offset = 1 with"},
       {"DDPMScheduler", R"({"timestep_spacing": "log_snr"})", "unknown timestep_spacing 'log_snr'"},
       {"DDPMScheduler", R"({"steps_offset": -1})", "steps_offset must be 0 or more"},
@@ -198,6 +199,20 @@ TEST(PeerScheduler, WhatIsWrittenReadsBack) {
     ASSERT_EQ(d.T(), 77);
     for (int64_t t = 0; t < 77; ++t) ASSERT_EQ(c.alpha_bar(t), d.alpha_bar(t)) << kind;
   }
+
+  ModelSpec learned;
+  nn::UNet2DConfig network;
+  network.out_channels = 2 * network.in_channels;
+  learned.network = network;
+  const json range = peer_scheduler(learned);
+  EXPECT_EQ(range["_class_name"], "DDPMScheduler");
+  EXPECT_EQ(range["variance_type"], "learned_range");
+  apply_peer_scheduler(range, "config", "", learned);
+  EXPECT_EQ(learned.sampling->sampler.variance, "learned_range");
+  EXPECT_EQ(peer_scheduler(learned)["variance_type"], "learned_range");
+  // Solvers leave the second half of the output alone, there and here.
+  apply_peer_scheduler({{"variance_type", "learned_range"}}, "config", "DPMSolverMultistepScheduler",
+                       learned);
 
   ModelSpec ddpm = read("DDPMScheduler", {{"variance_type", "fixed_large"}, {"clip_sample_range", 2.0}});
   const json written = peer_scheduler(ddpm);

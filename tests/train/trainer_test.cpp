@@ -189,6 +189,75 @@ TEST_F(Training, AClassifierOfCleanPicturesAndOnesWithoutClasses) {
   EXPECT_THROW(run("none", job_), Error);
 }
 
+// Every objective trains, says its bound, and goes on bit for bit, with the history of its timesteps.
+TEST_F(Training, LossesOfTheBoundResumeBitForBit) {
+  job_.recipe.schedule.timesteps = 20;
+  job_.recipe.steps = 60;
+  for (const auto& [objective, spread] :
+       {std::pair{"hybrid", "stratified"}, {"vlb", "importance"}, {"hybrid", "importance"}}) {
+    job_.recipe.objective = objective;
+    job_.recipe.times.spread = spread;
+    const std::string name = std::string(objective) + "_" + spread;
+    run(name, job_);
+    TrainJob part = job_;
+    part.recipe.steps = 33;
+    run(name + "_parts", part);
+    run(name + "_parts", job_, true);
+    EXPECT_EQ(weights(name + "_parts"), weights(name)) << name;
+    EXPECT_EQ(log(name + "_parts"), log(name)) << name;
+    const json first = log(name).front(), last = log(name).back();
+    EXPECT_LT(last["bits_per_dim"].get<double>(), first["bits_per_dim"].get<double>()) << name;
+    EXPECT_TRUE(nn::learned_variance(open_model(folder_ / name).spec.network));
+  }
+  TrainJob other = job_;
+  other.recipe.times.spread = "uniform";
+  run("uniform", other);
+  EXPECT_NE(weights("uniform"), weights("hybrid_importance"));
+  other.recipe.steps = 70;
+  other.recipe.times.spread = "importance";
+  EXPECT_THROW(run("uniform", other, true), Error);  // it has no history
+}
+
+// The hybrid's mean is trained by L_simple alone: without a learned second half the weights would be the
+// same.
+TEST_F(Training, TheHybridLeavesTheMeanToTheSimpleLoss) {
+  job_.recipe.objective = "hybrid";
+  job_.recipe.network.dropout = 0;
+  job_.recipe.steps = 1;
+  const auto mean_of = [&](const std::string& name, double weight) {
+    job_.recipe.vlb_weight = weight;
+    job_.recipe.optimizer.name = "sgd";
+    job_.recipe.optimizer.momentum = job_.recipe.optimizer.weight_decay = 0;
+    job_.recipe.optimizer.clip_norm = 0;
+    job_.recipe.optimizer.warmup = 0;
+    job_.recipe.ema_decay = 0;
+    run(name, job_);
+    return open_model(folder_ / name).tensor("conv_out.weight");
+  };
+  // At the first step conv_out is 0: its own gradient is all that there is.
+  const HostArrayF a = mean_of("light", 0), b = mean_of("heavy", 50);
+  double mean = 0, variance = 0;
+  for (int64_t j = 0; j < a.size(); ++j) {
+    double& of = j < a.size() / 2 ? mean : variance;
+    of = std::max(of, static_cast<double>(std::abs(a[j] - b[j])));
+  }
+  EXPECT_EQ(mean, 0);
+  EXPECT_GT(variance, 1e-4);
+}
+
+TEST_F(Training, RefusesObjectivesThatDoNotFit) {
+  const auto refused = [&](auto change) {
+    TrainJob job = job_;
+    change(job.recipe);
+    EXPECT_THROW(check_recipe(job.recipe), UsageError);
+  };
+  refused([](Recipe& r) { r.objective = "hybrid", r.target.kind = "edm"; });
+  refused([](Recipe& r) { r.objective = "hybrid", r.variance = "fixed"; });
+  refused([](Recipe& r) { r.variance = "learned"; });
+  refused([](Recipe& r) { r.times.spread = "importance"; });
+  refused([](Recipe& r) { r.objective = "vlb", r.loss.kind = "p2"; });
+}
+
 TEST(PowerEma, FollowsTheWeightsByItsDecay) {
   ParameterStore store(at::kCPU, 1);
   store.get("w", {5}, {nn::Init::Kind::normal, 1.0}, false);
