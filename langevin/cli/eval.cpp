@@ -15,10 +15,11 @@ constexpr const char* kExamples =
     "  langevin eval runs/a --data data/mnist --features runs/classifier --metrics fid,kid,pr\n"
     "  langevin eval samples.npz --data photos/ --inception inception.safetensors --json\n"
     "  langevin eval runs/a --data data/emoji -n 2000 --html report.html     (all of it on one page)\n"
+    "  langevin eval runs/a --data data/mnist --set data.split=test --metrics nll --plot terms.svg --ode\n"
     "SAMPLES are a folder of pictures, an archive, an .npz or .npy, of this or another project.";
 
 const std::vector<MetricGroup>& groups() {
-  static const std::vector<MetricGroup> table{sample_metric_group()};
+  static const std::vector<MetricGroup> table{sample_metric_group(), likelihood_group()};
   return table;
 }
 

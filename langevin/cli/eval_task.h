@@ -22,8 +22,12 @@ struct EvalOptions {
   std::vector<std::string> set;                 // data.key=value
   std::string features, inception, statistics;  // of the metrics of samples
   int64_t kept = 10000, real = 0;
-  std::string nearest;  // FILE.png
-  std::string html;     // the page; empty: none
+  std::string nearest;                 // FILE.png
+  std::string html;                    // the page; empty: none
+  int64_t draws = 8, ode_images = 64;  // of nll
+  double tolerance = 1e-4;             // of its ODE
+  bool ode = false;
+  std::string plot;
   CommonOptions common;
 };
 
@@ -51,6 +55,9 @@ struct MetricGroup {
 
 /// fid, kid, is, pr, dc, nearest.
 MetricGroup sample_metric_group();
+
+/// nll.
+MetricGroup likelihood_group();
 
 /// The real pictures, brought to (C,H,W) of a model or of other pictures; empty: as they are. Error where
 /// channels differ.

@@ -135,7 +135,8 @@ void add_sampler(CLI::App& app, SamplerOptions& o) {
   option("--solver", o.solver, "dpmsolver..: midpoint, heun; unipc: bh2, bh1; deis: tab, log_rho");
   flag("--no-lower-order-final", o.no_lower_order_final, "keep the order in the last of few steps");
   option("--eta", o.eta, "ddim: 0 deterministic (default) .. 1 as noisy as ddpm; .._ancestral: default 1");
-  option("--variance", o.variance, "ddpm: fixed_small (default), fixed_large, learned_range (default of a model that has it)");
+  option("--variance", o.variance,
+         "ddpm: fixed_small (default), fixed_large, learned_range (default of a model that has it)");
   option("--churn,--s-churn", o.churn, "euler, heun: noise put back before each step, 0 (default) none");
   option("--s-tmin", o.s_tmin, "churn from this sigma / alpha on (default 0)");
   option("--s-tmax", o.s_tmax, "churn up to this sigma / alpha");

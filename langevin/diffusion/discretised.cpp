@@ -64,16 +64,24 @@ double log_bin_logistic(double x, double mean, double log_scale, const Bins& bin
 }
 
 double log_bin_posterior(double x, double z, double alpha, double sigma, const Bins& bins) {
-  check(sigma > 0, "log_bin_posterior", "sigma must be above 0, got {}", sigma);
+  check(sigma > 0 && alpha > 0, "log_bin_posterior", "alpha and sigma must be above 0, got {} and {}", alpha,
+        sigma);
   const double place = std::round((x - bins.lo) / bins.step());
   const auto at = static_cast<int64_t>(std::clamp(place, 0.0, static_cast<double>(bins.count - 1)));
   const auto exponent = [&](int64_t k) {
     const double distance = (z - alpha * bins.value(k)) / sigma;
     return -0.5 * distance * distance;
   };
-  double largest = -kInfinity, sum = 0;
-  for (int64_t k = 0; k < bins.count; ++k) largest = std::max(largest, exponent(k));
-  for (int64_t k = 0; k < bins.count; ++k) sum += std::exp(exponent(k) - largest);
+  // Values further than ten deviations from the nearest one have no part in the sum.
+  const auto index = [&](double value) {
+    const double k = std::round((value - bins.lo) / bins.step());
+    return static_cast<int64_t>(std::clamp(k, 0.0, static_cast<double>(bins.count - 1)));
+  };
+  const double nearest = bins.value(index(z / alpha)), reach = 10 * sigma / alpha + bins.step();
+  const double largest = exponent(index(z / alpha));
+  const int64_t first = index(nearest - reach), last = index(nearest + reach);
+  double sum = 0;
+  for (int64_t k = first; k <= last; ++k) sum += std::exp(exponent(k) - largest);
   return exponent(at) - largest - std::log(sum);
 }
 

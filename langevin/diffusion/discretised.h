@@ -35,7 +35,7 @@ double log_bin_logistic(double x, double mean, double log_scale, const Bins& bin
 
 /// log of softmax over the grid's values v of -(z - alpha v)^2 / (2 sigma^2), at the value nearest x: p(x |
 /// z_0) of Variational Diffusion Models (Kingma et al. 2021, arXiv:2107.00630, eq. 6 and appendix E), for z =
-/// alpha x + sigma eps. sigma > 0.
+/// alpha x + sigma eps. alpha, sigma > 0.
 double log_bin_posterior(double x, double z, double alpha, double sigma, const Bins& bins = {});
 
 /// Nats to bits per dimension.

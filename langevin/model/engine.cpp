@@ -47,6 +47,12 @@ void check_images(const char* what, const HostArrayF& x, int64_t channels) {
 
 }  // namespace
 
+NetworkGradient Engine::gradient(const HostArrayF& x, const std::vector<double>& t,
+                                 const Cond<HostArrayF>& cond, const HostArrayF&) {
+  check_forward(spec(), x, t, cond);
+  fail("{}: computes no gradients; use --backend torch", name());
+}
+
 nn::LatentGaussian<HostArrayF> Engine::encode(const HostArrayF& pictures) {
   check_pictures(spec(), pictures);
   fail("{}: runs no autoencoders so far; use --backend torch", name());

@@ -40,6 +40,11 @@ struct SampleRequest {
   std::optional<InversionOptions> invert;  // the other way: of `from` the noise that ddim makes it of
 };
 
+/// One call with a gradient: the output, and the direction given times its Jacobian by x, both (B,...).
+struct NetworkGradient {
+  HostArrayF output, product;
+};
+
 class Engine {
  public:
   virtual ~Engine() = default;
@@ -54,6 +59,10 @@ class Engine {
   /// Opens the classifier that sample() is guided by where it is asked to. Error: an engine without
   /// gradients, a classifier that does not fit (model/classifier.h).
   virtual void set_classifier(ModelFile classifier);
+  /// The same, with `direction`^T d output / d x; `direction` is shaped like the output. Of an engine that
+  /// has gradients, else Error.
+  virtual NetworkGradient gradient(const HostArrayF& x, const std::vector<double>& t,
+                                   const Cond<HostArrayF>& cond, const HostArrayF& direction);
   /// x_0 (count,C,H,W) or (count,C,L); with `invert` x_T in its place. `observer` (may be empty) sees copies
   /// on the host; false stops.
   virtual HostArrayF sample(const SampleRequest& request, const Observer<HostArrayF>& observer) = 0;

@@ -1,5 +1,7 @@
 #include "langevin/torch/engine.h"
 
+#include <torch/csrc/autograd/autograd.h>
+
 #include <optional>
 
 #include "langevin/model/classifier.h"
@@ -20,6 +22,7 @@ class TorchEngine final : public Engine {
         threads_(set_threads(options.threads)),
         network_(spec_.network, precision_from_name(options.precision), device_, 0, false) {
     network_.store().load([&](const Parameter& p) { return model.tensor(p.name); });
+    call_ = network_call(network_);
   }
 
   const ModelSpec& spec() const override { return spec_; }
@@ -32,8 +35,23 @@ class TorchEngine final : public Engine {
   HostArrayF forward(const HostArrayF& x, const std::vector<double>& t,
                      const Cond<HostArrayF>& cond) override {
     check_forward(spec_, x, t, cond);
-    return with_own_errors(
-        [&] { return to_host(network_call(network_)(to_torch(x, device_), t, to_torch(cond, device_))); });
+    return with_own_errors([&] { return to_host(call_(to_torch(x, device_), t, to_torch(cond, device_))); });
+  }
+
+  NetworkGradient gradient(const HostArrayF& x, const std::vector<double>& t, const Cond<HostArrayF>& cond,
+                           const HostArrayF& direction) override {
+    check_forward(spec_, x, t, cond);
+    return with_own_errors([&]() -> NetworkGradient {
+      const at::AutoGradMode with_gradients(true);
+      const at::Tensor seen = to_torch(x, device_).value.set_requires_grad(true);
+      const at::Tensor output =
+          network_(seen, timestep_tensor(t, device_), conditions_of(to_torch(cond, device_), device_), {});
+      check(shape_of_tensor(output) == direction.shape(), "gradient", "the output is {}, the direction {}",
+            to_string(shape_of_tensor(output)), to_string(direction.shape()));
+      const at::Tensor product =
+          torch::autograd::grad({output}, {seen}, {to_torch(direction, device_).value}).front();
+      return {to_host({output.detach()}), to_host({product})};
+    });
   }
 
   nn::LatentGaussian<HostArrayF> encode(const HostArrayF& pictures) override {
@@ -85,6 +103,7 @@ class TorchEngine final : public Engine {
   int64_t threads_;
   TorchNetwork network_;
   std::optional<TorchNetwork> classifier_;  // what samples are guided by
+  NetworkCall<TorchArray> call_;            // keeps what a GPU has recorded
 };
 
 }  // namespace

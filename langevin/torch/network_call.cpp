@@ -24,6 +24,16 @@ Cond<TorchArray> to_torch(const Cond<HostArrayF>& cond, at::Device device) {
   return moved;
 }
 
+TorchConditions conditions_of(const Cond<TorchArray>& cond, at::Device device) {
+  TorchConditions conditions{.class_labels = label_tensor(cond.class_labels, device)};
+  each_condition(
+      [](at::Tensor& to, const std::optional<TorchArray>& from) {
+        if (from) to = from->value;
+      },
+      conditions, cond);
+  return conditions;
+}
+
 TorchArray stack(const TorchArray& x, const TorchArray& y) { return {at::cat({x.value, y.value})}; }
 
 TorchArray samples(const TorchArray& x, int64_t first, int64_t count) {
@@ -34,13 +44,7 @@ NetworkCall<TorchArray> network_call(TorchNetwork& network) {
   const auto calls = std::make_shared<RecordedCalls>(network);
   return [calls](const TorchArray& x, const std::vector<double>& t, const Cond<TorchArray>& cond) {
     const at::Device device = x.value.device();
-    TorchConditions conditions{.class_labels = label_tensor(cond.class_labels, device)};
-    each_condition(
-        [](at::Tensor& to, const std::optional<TorchArray>& from) {
-          if (from) to = from->value;
-        },
-        conditions, cond);
-    return TorchArray{(*calls)(x.value, timestep_tensor(t, device), conditions)};
+    return TorchArray{(*calls)(x.value, timestep_tensor(t, device), conditions_of(cond, device))};
   };
 }
 

@@ -14,6 +14,9 @@ at::Tensor label_tensor(const std::vector<int64_t>& labels, at::Device device);
 /// The same conditions, on the device.
 Cond<TorchArray> to_torch(const Cond<HostArrayF>& cond, at::Device device);
 
+/// `network`'s own, with labels as a tensor.
+TorchConditions conditions_of(const Cond<TorchArray>& cond, at::Device device);
+
 /// For batches of twice the size (model/sampling.h).
 TorchArray stack(const TorchArray& x, const TorchArray& y);
 TorchArray samples(const TorchArray& x, int64_t first, int64_t count);
