@@ -27,7 +27,7 @@ std::string metric_list() {
   std::string text;
   for (const MetricGroup& group : groups()) {
     for (const MetricGroup::Metric& metric : group.metrics)
-      text += fmt::format("  {:<5} {}\n", metric.name, metric.summary);
+      text += fmt::format("  {:<8} {}\n", metric.name, metric.summary);
   }
   return text;
 }
