@@ -54,11 +54,12 @@ void declare(CLI::App& app, EvalOptions& o) {
 }
 
 /// Those of a group that are asked for, in its order.
-std::vector<std::string> asked_of(const MetricGroup& group, const std::vector<std::string>& metrics) {
+std::vector<std::string> asked_of(const MetricGroup& group, const std::vector<std::string>& metrics,
+                                  bool page) {
   std::vector<std::string> asked;
   for (const MetricGroup::Metric& metric : group.metrics) {
     const bool named = std::find(metrics.begin(), metrics.end(), metric.name) != metrics.end();
-    if (metrics.empty() ? metric.by_default : named) asked.push_back(metric.name);
+    if (metrics.empty() ? metric.by_default || (page && metric.on_page) : named) asked.push_back(metric.name);
   }
   return asked;
 }
@@ -106,7 +107,7 @@ void eval_verb(const Arguments& arguments) {
   std::string partial;
   std::vector<PageSection> sections;
   for (const MetricGroup& group : groups()) {
-    EvalTask task{o, asked_of(group, o.metrics), console, stop};
+    EvalTask task{o, asked_of(group, o.metrics, !o.html.empty()), console, stop};
     if (task.asked.empty() || stop.requested()) continue;
     group.measure(task);
     json.update(task.json);

@@ -23,9 +23,12 @@ class Pictures {
     if (data_->summary().resized > 0)
       console.warn(fmt::format("{}: {} pictures were resized; the figure is of the resized ones", o.data,
                                data_->summary().resized));
+    // For the page alone a few do.
+    constexpr int64_t kPage = 256;
+    const int64_t most = o.metrics.empty() ? kPage : o.real;
     std::vector<int64_t> indices;
     for (const uint32_t i : evaluation_order(data_->size())) {
-      if (o.real == 0 || static_cast<int64_t>(indices.size()) < o.real) indices.push_back(i);
+      if (most == 0 || static_cast<int64_t>(indices.size()) < most) indices.push_back(i);
     }
     indices_ = indices;
     subset_ = subset(data_, std::move(indices));
@@ -79,7 +82,7 @@ std::string with_error(const BoundTerm& t) {
 }
 
 /// L_t against t, or the integrand against log SNR.
-void write_plot(const std::string& path, const BoundReport& report, bool discrete) {
+Chart curve_of(const BoundReport& report, bool discrete) {
   Chart chart{.title = discrete ? "Terms of the variational bound" : "Integrand of the variational bound",
               .x_label = discrete ? "t" : "log SNR",
               .y_label = "bits per dimension" + std::string(discrete ? "" : " and unit of log SNR"),
@@ -94,7 +97,28 @@ void write_plot(const std::string& path, const BoundReport& report, bool discret
     above.y.push_back(p.bits + p.standard_error);
   }
   chart.series = {std::move(mean), std::move(above)};
-  write_file(path, render_svg(chart));
+  return chart;
+}
+
+PageSection likelihood_section(const BoundReport& report, bool discrete) {
+  Chart chart = curve_of(report, discrete);
+  chart.height = 320;
+  std::string rows = row_html({"", "bits per value", "what it is"}, true);
+  rows +=
+      row_html({"in all", with_error(report.total), "at most so many bits are needed; a raw picture has 8"});
+  rows += row_html({"prior", with_error(report.prior), "what pure noise still tells of the picture"});
+  rows += row_html({"diffusion", with_error(report.diffusion),
+                    "all steps from noise to picture: the area under the curve"});
+  rows += row_html({"decoder", with_error(report.decoder), "the last step, to whole numbers"});
+  return {
+      "How well does it know the data?",
+      fmt::format(
+          "A model that knows what pictures look like could store them in little space. This is how many "
+          "bits it "
+          "needs for one value of a pixel, measured on {} real pictures, and at which levels of noise they "
+          "are spent. Fewer is better.",
+          report.images),
+      render_svg(chart) + "<div class=\"wide\"><table>\n" + rows + "</table></div>\n"};
 }
 
 struct Measured {
@@ -137,7 +161,8 @@ Measured measure_bound(EvalTask& task, Engine& engine, const Pictures& pictures)
     if (done == 0) fail("{}: there is no figure", measured.partial);
   }
   const bool discrete = spec.target.kind == "ddpm";
-  if (!o.plot.empty()) write_plot(o.plot, report, discrete);
+  if (!o.plot.empty()) write_file(o.plot, render_svg(curve_of(report, discrete)));
+  if (!o.html.empty()) task.page.push_back(likelihood_section(report, discrete));
   measured.json = to_json(report);
   measured.json["given"] = pictures.given_class() ? "class" : "nothing";
   measured.json["draws"] = o.draws;
@@ -248,7 +273,8 @@ void declare(CLI::App& app, EvalOptions& o) {
 
 MetricGroup likelihood_group() {
   MetricGroup group;
-  group.metrics = {{"nll", "bits per dimension: the variational bound, --ode the exact likelihood", false}};
+  group.metrics = {
+      {"nll", "bits per dimension: the variational bound, --ode the exact likelihood", false, true}};
   group.declare = declare;
   group.measure = measure;
   return group;

@@ -47,6 +47,7 @@ struct MetricGroup {
   struct Metric {
     std::string name, summary;
     bool by_default = true;  // measured where nobody names metrics
+    bool on_page = false;    // and there only for the page of --html
   };
   std::vector<Metric> metrics;
   void (*declare)(CLI::App& app, EvalOptions& options) = nullptr;

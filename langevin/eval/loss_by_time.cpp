@@ -39,8 +39,10 @@ std::vector<TimeLoss> loss_by_time(Engine& engine, const HostArrayF& x0, const s
       const auto pair = training_pair<HostArrayF>(levels, x, eps);
       Cond<HostArrayF> cond;
       if (!labels.empty()) cond.class_labels.assign(labels.begin() + first, labels.begin() + first + count);
-      const HostArrayF answer =
+      HostArrayF answer =
           engine.forward(pair.input, std::vector<double>(static_cast<size_t>(count), level.told), cond);
+      // A learned variance is a second half of channels, which the loss leaves alone.
+      if (nn::learned_variance(engine.spec().network)) answer = channels(answer, 0, x.shape().at(1));
       for (const double error : mean_square_error(answer, pair.answer)) errors.push_back(error);
     }
     const auto n = static_cast<double>(errors.size());

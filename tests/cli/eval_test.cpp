@@ -105,6 +105,24 @@ TEST_F(Eval, DrawsWithAModelAndReadsWhatWasDrawn) {
   EXPECT_NE(text.err.find("24 samples are fewer than the 32 features"), std::string::npos) << text.err;
 }
 
+TEST_F(Eval, WritesAPageAndThePicturesNearest) {
+  train("run", {});
+  const nlohmann::json found = eval(path("run"), {"-n", "40", "--steps", "3", "--metrics", "fid", "--html",
+                                                  path("page.html"), "--nearest", path("near.png")});
+  EXPECT_EQ(found.at("html"), path("page.html"));
+  EXPECT_EQ(found.at("nearest").at("distances").size(), 40u);
+  EXPECT_GT(fs::file_size(path("near.png")), 1000u);
+  const std::string page = read(path("page.html"));
+  for (const std::string words :
+       {"What was made", "Figures", "Was it memorised?", "From picture to noise", "From noise to picture",
+        "Where the model errs", "data:image/png;base64,", "<svg"})
+    EXPECT_NE(page.find(words), std::string::npos) << words;
+  EXPECT_EQ(page.find("<script"), std::string::npos);
+  // A set has no model to show.
+  eval(path("digits"), {"--metrics", "fid", "--html", path("set.html")});
+  EXPECT_EQ(read(path("set.html")).find("Where the model errs"), std::string::npos);
+}
+
 TEST_F(Eval, StopsWithPartialFigures) {
   train("run", {"--set", "diffusion.classes=false"});
   const Result r = shell(

@@ -44,17 +44,20 @@ TEST(Page, MakesTextFromOutsideHarmless) {
 /// A network that always answers zero.
 class Silent final : public Engine {
  public:
-  explicit Silent(PredictionType prediction) {
+  explicit Silent(PredictionType prediction, bool learned = false) {
     nn::UNet2DConfig config;
     config.sample_height = config.sample_width = 16;
-    config.in_channels = config.out_channels = 1;
+    config.in_channels = 1;
+    config.out_channels = learned ? 2 : 1;
     spec_.network = nn::validated(config);
     spec_.prediction = prediction;
   }
   const ModelSpec& spec() const override { return spec_; }
   std::string name() const override { return "silent"; }
   HostArrayF forward(const HostArrayF& x, const std::vector<double>&, const Cond<HostArrayF>&) override {
-    return HostArrayF(x.shape());
+    Shape shape = x.shape();
+    if (nn::learned_variance(spec_.network)) shape[1] *= 2;
+    return HostArrayF(shape);
   }
   HostArrayF sample(const SampleRequest&, const Observer<HostArrayF>&) override { return {}; }
 
@@ -77,6 +80,8 @@ TEST(LossByTime, OfANetworkThatSaysNothingIsWhatItShouldHaveSaid) {
       EXPECT_GT(of_eps[i].sigma, of_eps[i - 1].sigma);
     }
   }
+  Silent learned(PredictionType::epsilon, true);
+  EXPECT_NEAR(loss_by_time(learned, x0, {}, options).at(2).loss, of_eps[2].loss, 1e-9);
   options.stopped = [] { return true; };
   EXPECT_TRUE(loss_by_time(eps, x0, {}, options).empty());
 }
