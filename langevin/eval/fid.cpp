@@ -1,5 +1,6 @@
 #include "langevin/eval/fid.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include "langevin/core/check.h"
@@ -113,7 +114,8 @@ std::vector<Figure> measure_fid(const FeatureTally& samples, const FeatureTally&
                                 const MetricContext& context) {
   const Fid f = fid(samples, real, context.threads);
   Figure figure{"fid", f.value, f.standard_error, f.floor};
-  const double bias = f.value - f.infinity;
+  // An extrapolation below zero says that nothing but bias was found.
+  const double bias = std::min(f.value - f.infinity, f.value);
   figure.details = {{"fid_infinity", f.infinity}, {"bias", bias}, {"floor_count", real.count() / 2}};
   figure.notes.push_back(fmt::format("extrapolated to infinitely many samples: {:.4g}", f.infinity));
   if (samples.count() <= samples.dim()) {
