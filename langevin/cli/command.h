@@ -24,6 +24,7 @@ void sample_verb(const Arguments& arguments);
 void invert_verb(const Arguments& arguments);
 void interpolate_verb(const Arguments& arguments);
 void forward_verb(const Arguments& arguments);
+void reconstruct_verb(const Arguments& arguments);
 void inspect_verb(const Arguments& arguments);
 void eval_verb(const Arguments& arguments);
 void ema_verb(const Arguments& arguments);

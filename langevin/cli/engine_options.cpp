@@ -19,8 +19,9 @@ bool has_gpu() {
   }
 }
 
-bool wants_torch(const BackendOptions& o) {
+bool wants_torch(const BackendOptions& o, const nn::NetworkConfig& network) {
   if (o.backend != "auto") return o.backend == "torch";
+  if (std::holds_alternative<nn::VaeDenseConfig>(network)) return true;  // the runtime has not its words
   if (o.engine.precision == "int8") return false;  // libtorch has none of it
   return o.engine.device == "cuda" || (o.engine.device == "auto" && has_gpu());
 }
@@ -46,7 +47,7 @@ void check_backend(const BackendOptions& o) {
 
 std::unique_ptr<Engine> open_engine(ModelFile model, const BackendOptions& o, Console& console) {
   check_backend(o);
-  if (wants_torch(o)) return torch_wing("auto").open_engine(std::move(model), o.engine);
+  if (wants_torch(o, model.spec.network)) return torch_wing("auto").open_engine(std::move(model), o.engine);
   const std::string slow = runtime::slow_processor();
   if (!slow.empty()) console.warn(slow + (has_torch_wing() ? "; --backend torch may be faster" : ""));
   return open_runtime_engine(std::move(model), o.engine);

@@ -9,6 +9,7 @@
 #include "langevin/io/svg.h"
 #include "langevin/model/bound_estimate.h"
 #include "langevin/model/ode_likelihood.h"
+#include "langevin/model/vae_estimate.h"
 
 namespace langevin::cli {
 namespace {
@@ -121,6 +122,25 @@ PageSection likelihood_section(const BoundReport& report, bool discrete) {
       render_svg(chart) + "<div class=\"wide\"><table>\n" + rows + "</table></div>\n"};
 }
 
+PageSection latent_section(const VaeReport& r) {
+  std::string rows;
+  for (size_t i = 0; i < r.latent.size(); ++i) {
+    rows += fmt::format("<tr><td>{}</td><td>{:.4g}</td><td>{}</td></tr>\n", i, r.latent[i].kl,
+                        r.latent[i].active == 0 ? "collapsed" : "");
+  }
+  return {
+      "Bits",
+      fmt::format(
+          "This model writes a picture as a short code and draws it from there. It needs at most {:.2f} bits "
+          "for each value of a real picture ({} looked at); a byte without any model takes 8. Below: what "
+          "each "
+          "part of the code tells, in nats; one that tells nothing has collapsed.",
+          r.iwae.bits, r.images),
+      fmt::format("<p>ELBO {}, importance-weighted {} bits per dimension.</p>\n", with_error(r.elbo),
+                  with_error(r.iwae)) +
+          "<table><tr><th>dimension</th><th>KL</th><th></th></tr>\n" + rows + "</table>\n"};
+}
+
 struct Measured {
   nlohmann::json json;
   std::string text;
@@ -224,6 +244,58 @@ Measured measure_ode(EvalTask& task, Engine& engine, const Pictures& pictures) {
   return measured;
 }
 
+std::string latent_text(const VaeReport& r) {
+  const auto collapsed = r.collapsed();
+  std::string text = fmt::format(
+      "latent    {} of {} dimensions used{}\n  KL in nats:", r.latent.size() - collapsed.size(),
+      r.latent.size(), collapsed.empty() ? "" : fmt::format("; collapsed: {}", fmt::join(collapsed, ", ")));
+  for (const LatentDimension& d : r.latent) text += fmt::format(" {:.3g}", d.kl);
+  return text + "\n";
+}
+
+/// Of an autoencoder: the ELBO, and the importance-weighted bound of --samples draws.
+Measured measure_vae(EvalTask& task, Engine& engine, const Pictures& pictures) {
+  const EvalOptions& o = task.options;
+  const ModelSpec& spec = engine.spec();
+  check(spec.vae.has_value(), o.subject,
+        "says nothing of p(x|z): only autoencoders trained here do (langevin train --task vae)");
+  VaeOptions options;
+  options.likelihood = likelihood_from_name(spec.vae->likelihood);
+  options.log_scale = spec.vae->log_scale;
+  options.samples = o.iwae;
+  options.seed = o.sampling.seed;
+  options.stopped = [&] { return task.stop.requested(); };
+  Progress bar(task.console, "elbo", "images", pictures.size());
+  int64_t done = 0;
+  options.progress = [&](int64_t rows) { bar.update(done + rows / o.iwae, done + rows / o.iwae); };
+  VaeEstimate estimate({[&](const HostArrayF& x) { return engine.encode(x); },
+                        [&](const HostArrayF& z) { return engine.decode(z); }},
+                       options);
+  Measured measured;
+  while (done < pictures.size()) {
+    const int64_t count = std::min(o.sampling.batch.value_or(64), pictures.size() - done);
+    if (!estimate.add(pictures.batch(done, count))) break;
+    done += count;
+    bar.update(done, done);
+  }
+  bar.finish();
+  if (done < pictures.size()) {
+    measured.partial = fmt::format("stopped after {} of {} pictures", done, pictures.size());
+    if (done == 0) fail("{}: there is no figure", measured.partial);
+  }
+  const VaeReport r = estimate.report();
+  measured.json = to_json(r);
+  measured.json["likelihood"] = spec.vae->likelihood;
+  measured.text = fmt::format(
+      "ELBO      {} bits/dim on {} pictures{}\n  reconstruction  {}\n  KL              {}\n"
+      "IWAE      {} bits/dim with {} samples\n",
+      with_error(r.elbo), r.images, measured.partial.empty() ? "" : "; PARTIAL", with_error(r.reconstruction),
+      with_error(r.kl), with_error(r.iwae), r.samples);
+  measured.text += latent_text(r);
+  if (!o.html.empty()) task.page.push_back(latent_section(r));
+  return measured;
+}
+
 void measure(EvalTask& task) {
   const EvalOptions& o = task.options;
   if (!is_model(o.subject)) {
@@ -233,6 +305,9 @@ void measure(EvalTask& task) {
   ModelFile model = open_named_model(o.subject, task.console);
   const ModelSpec spec = model.spec;
   BackendOptions backend = o.sampling.backend;
+  const bool encodes = nn::is_autoencoder(spec.network);
+  if (encodes && (o.ode || !o.plot.empty()))
+    fail_usage("--ode and --plot are of diffusion models, {} is none", o.subject);
   if (o.ode) {
     if (backend.backend == "runtime") fail_usage("--ode needs gradients: --backend torch");
     backend.backend = "torch";
@@ -240,7 +315,7 @@ void measure(EvalTask& task) {
   const Pictures pictures(o, spec, task.console);
   if (!o.plot.empty()) check_writable(o.plot);
   const auto engine = open_engine(std::move(model), backend, task.console);
-  Measured bound = measure_bound(task, *engine, pictures);
+  Measured bound = encodes ? measure_vae(task, *engine, pictures) : measure_bound(task, *engine, pictures);
   task.partial = bound.partial;
   task.text = bound.text;
   task.json["nll"] = std::move(bound.json);
@@ -259,6 +334,9 @@ void declare(CLI::App& app, EvalOptions& o) {
       ->check(CLI::Range(int64_t{0}, int64_t{1'000'000}))
       ->group(group);
   app.add_option("--plot", o.plot, "FILE.svg: the bound's terms against t")->group(group);
+  app.add_option("--samples", o.iwae, "draws of the latent a picture, of an autoencoder (IWAE; default 64)")
+      ->check(CLI::Range(int64_t{1}, int64_t{1'000'000}))
+      ->group(group);
   app.add_flag("--ode", o.ode, "the probability flow's exact likelihood too, on --backend torch")
       ->group(group);
   app.add_option("--ode-images", o.ode_images, "pictures it is measured on (default 64)")
@@ -273,8 +351,10 @@ void declare(CLI::App& app, EvalOptions& o) {
 
 MetricGroup likelihood_group() {
   MetricGroup group;
-  group.metrics = {
-      {"nll", "bits per dimension: the variational bound, --ode the exact likelihood", false, true}};
+  group.metrics = {{"nll",
+                    "bits per dimension: the variational bound, --ode the exact likelihood; of an "
+                    "autoencoder ELBO and IWAE",
+                    false, true}};
   group.declare = declare;
   group.measure = measure;
   return group;

@@ -22,10 +22,10 @@ struct EvalOptions {
   std::vector<std::string> set;                 // data.key=value
   std::string features, inception, statistics;  // of the metrics of samples
   int64_t kept = 10000, real = 0;
-  std::string nearest;                 // FILE.png
-  std::string html;                    // the page; empty: none
-  int64_t draws = 8, ode_images = 64;  // of nll
-  double tolerance = 1e-4;             // of its ODE
+  std::string nearest;                            // FILE.png
+  std::string html;                               // the page; empty: none
+  int64_t draws = 8, ode_images = 64, iwae = 64;  // of nll
+  double tolerance = 1e-4;                        // of its ODE
   bool ode = false;
   std::string plot;
   CommonOptions common;

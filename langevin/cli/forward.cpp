@@ -87,7 +87,7 @@ void forward_verb(const Arguments& arguments) {
   if (const std::string unknown = unknown_inputs(in); !unknown.empty()) console.warn(unknown);
 
   const ModelSpec& spec = model.spec;
-  const bool encodes = nn::autoencoder(spec.network) != nullptr;
+  const bool encodes = nn::is_autoencoder(spec.network);
   const auto [outputs, engine] = encodes ? run(read_autoencoder_inputs(in, spec), model, o.backend, console)
                                          : run(read_forward_inputs(in, spec), model, o.backend, console);
   write_outputs(o.out, outputs);

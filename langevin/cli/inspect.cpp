@@ -91,7 +91,7 @@ nlohmann::json model_json(const ModelFile& model, const nn::CostInterpreter& cos
         {{"block", row.path}, {"output", row.output}, {"parameters", row.parameters}, {"flops", row.flops}});
   }
   auto levels = nlohmann::json::array();
-  const bool diffuses = nn::autoencoder(model.spec.network) == nullptr;
+  const bool diffuses = !nn::is_autoencoder(model.spec.network);
   for (const PathPoint& p :
        diffuses ? shown_levels(target_of(model.spec).path()) : std::vector<PathPoint>{}) {
     // JSON has no infinity: an end without signal says null there.
@@ -201,6 +201,10 @@ std::string conditions_text(const nn::NetworkConfig& network) {
 /// "3 x 32 x 32 (channels x height x width)"
 std::string input_text(const nn::NetworkConfig& network) {
   const Shape input = nn::input_shape(network, 1);
+  if (std::holds_alternative<nn::VaeDenseConfig>(network)) {
+    return fmt::format("{} x {} x {} (channels x height x width), latents of {}", input[1], input[2],
+                       input[3], nn::latent_shape(network, input)[1]);
+  }
   if (const auto* c = nn::autoencoder(network)) {
     const Shape z = nn::latent_shape(*c, input);
     return fmt::format("{} x {} x {} (channels x height x width), latents {} x {} x {}", input[1], input[2],
@@ -221,7 +225,7 @@ std::string model_text(const ModelFile& model, const nn::CostInterpreter& cost, 
   text += fmt::format("size         {} parameters ({} in fp32), {}FLOP a call and sample\n",
                       si(static_cast<double>(cost.parameter_count())),
                       format_bytes(4.0 * static_cast<double>(cost.parameter_count())), si(cost.flops()));
-  if (nn::autoencoder(spec.network) == nullptr) text += process_text(spec) + labels_text(spec);
+  if (!nn::is_autoencoder(spec.network)) text += process_text(spec) + labels_text(spec);
   text += fmt::format("values       x_0 = (value - {}) / {}, {}\n", spec.normaliser_offset,
                       spec.normaliser_scale, one_line(spec.units));
   if (!spec.licence.empty()) text += fmt::format("licence      {}\n", one_line(spec.licence));

@@ -36,6 +36,7 @@ constexpr const char* kExamples =
     "  langevin interpolate runs/a --seeds 3,8 --class 7 --out between.png\n"
     "  langevin interpolate runs/a --seeds 3,8 -n 40 --sampler dpmsolver++ --steps 20 --out between.gif\n"
     "  langevin interpolate runs/a --images one.png two.png --steps 200 --out between.gif\n"
+    "  langevin interpolate runs/vae --images one.png two.png --out between.png    (through its latents)\n"
     "The first and last picture are those of `langevin sample --seed A -n 1`, or the images as far as\n"
     "inversion brings them back (see langevin invert).";
 
@@ -221,6 +222,39 @@ void report_ends(const InterpolateOptions& o, const HostArrayF& given, const Hos
   }
 }
 
+/// Of an autoencoder: along its latents, from draws of the prior or from what two images become.
+void interpolate_latents(const InterpolateOptions& o, ModelFile model, int64_t count, Console& console) {
+  const ModelSpec spec = model.spec;
+  const Shape shape = picture_shape(spec, o.model, "interpolate");
+  if (!(o.sampler == SamplerOptions{}) || o.iterations)
+    fail_usage("an autoencoder's latents have no steps: leave the sampler's options and --iterations out");
+  check(!o.images.empty() || spec.vae.has_value(), o.model,
+        "is an autoencoder whose latents another model draws; give --images A B");
+  check_writable(o.out);
+  std::optional<HostArrayF> given;
+  if (!o.images.empty()) given = read_both(o, spec, shape, console);
+  nlohmann::json json{
+      {"model", o.model}, {"hash", model.metadata("xxh3")}, {"count", count}, {"version", LANGEVIN_VERSION}};
+  if (!o.seeds.empty()) json["seeds"] = o.seeds;
+  if (!o.images.empty()) json["images"] = o.images;
+  const auto engine = open_engine(std::move(model), o.backend, console);
+  Ends ends;
+  if (given) {
+    const HostArrayF z = engine->encode(*given).mean;
+    ends = {rows(z, 0, 1), rows(z, 1, 1)};
+  } else {
+    const Seeds seeds = parse_seeds(o.seeds);
+    const HostArrayF like(nn::latent_shape(spec.network, nn::input_shape(spec.network, 1)));
+    ends = {initial_noise(like, seeds.a, 0), initial_noise(like, seeds.b, 0)};
+  }
+  const HostArrayF z = way(ends, count), x0 = engine->decode(z);
+  write_way(o.out, z, x0, spec, json);
+  if (given) report_ends(o, *given, x0, spec, console, json);
+  json["out"] = o.out;
+  if (o.common.json) return print_json(json);
+  console.info(fmt::format("{} pictures: {}", count, o.out));
+}
+
 }  // namespace
 
 void interpolate_verb(const Arguments& arguments) {
@@ -235,6 +269,7 @@ void interpolate_verb(const Arguments& arguments) {
   Console console(o.common.level());
   ModelFile model = open_named_model(o.model, console);
   const ModelSpec spec = model.spec;
+  if (nn::is_autoencoder(spec.network)) return interpolate_latents(o, std::move(model), count, console);
   Walk walk;
   walk.shape = picture_shape(spec, o.model, "interpolate");
   if (!o.out.ends_with(".safetensors"))

@@ -26,6 +26,7 @@ constexpr std::array kVerbs{
     Verb{"invert", "find the noise that a picture is made of", invert_verb},
     Verb{"interpolate", "go from one picture to another", interpolate_verb},
     Verb{"forward", "one call of a model's network on given tensors", forward_verb},
+    Verb{"reconstruct", "send pictures through an autoencoder and back", reconstruct_verb},
     Verb{"inspect", "say what a model or a data set is", inspect_verb},
     Verb{"eval", "measure how good a model or a set of samples is", eval_verb},
     Verb{"ema", "average a run's weights over a length chosen after training", ema_verb},

@@ -82,6 +82,25 @@ nlohmann::json describe(const SampleOptions& o, const ModelFile& model, const Sa
   return parameters;
 }
 
+/// Of an autoencoder: draws of its prior, decoded.
+SamplePlan prior_plan(const SampleOptions& o, const ModelFile& model, SamplePlan plan) {
+  check(
+      model.spec.vae.has_value(), o.model,
+      "is an autoencoder whose latents another model draws; `langevin forward` encodes and decodes with it");
+  if (!(o.sampler == SamplerOptions{}) || !o.init.empty() || !o.animate.empty() ||
+      !o.classifier.model.empty())
+    fail_usage("an autoencoder draws from its prior: leave the sampler's options, --init and --animate out");
+  chosen_classes(o.condition, model.spec, o.model);  // says so where one is asked for
+  plan.request.seed = o.seed;
+  plan.calls = 1;
+  plan.parameters = {{"model", o.model},
+                     {"hash", model.metadata("xxh3")},
+                     {"sampler", {{"name", "prior"}}},
+                     {"seed", o.seed},
+                     {"version", LANGEVIN_VERSION}};
+  return plan;
+}
+
 }  // namespace
 
 void add_sample_options(CLI::App& app, SampleOptions& o) {
@@ -90,7 +109,8 @@ void add_sample_options(CLI::App& app, SampleOptions& o) {
   app.add_option("-n,--count", o.count, "samples to make (default 16)");
   app.add_option("--seed", o.seed, "seed of the noise (default 0)")->check(seed_range());
   add_sampler(app, o.sampler);
-  app.add_flag("--list-samplers", o.list_samplers, "print each sampler's order, calls and options, and nothing else")
+  app.add_flag("--list-samplers", o.list_samplers,
+               "print each sampler's order, calls and options, and nothing else")
       ->group("Sampler");
   add_condition(app, o.condition);
   add_classifier(app, o.classifier);
@@ -112,8 +132,6 @@ SamplePlan make_plan(const SampleOptions& o, const ModelFile& model, Console& co
   const ModelSpec& spec = model.spec;
   SamplePlan plan;
   const Shape input = nn::input_shape(spec.network, 1);
-  check(nn::autoencoder(spec.network) == nullptr, o.model,
-        "is an autoencoder, not a model of samples; `langevin forward` encodes and decodes with it");
   check(nn::classifier(spec.network) == nullptr, o.model,
         "is a classifier, which makes nothing; give it with --classifier beside a model that does");
   check(input.size() == 4, o.model, "is a model of sequences; sample makes pictures (see langevin forward)");
@@ -131,6 +149,10 @@ SamplePlan make_plan(const SampleOptions& o, const ModelFile& model, Console& co
   read_init(o, plan);
   take_shard(o.shard, plan);
 
+  const int64_t fitting = 64 * 32 * 32 / std::max<int64_t>(1, plan.shape[1] * plan.shape[2]);
+  plan.batch = std::min(o.batch.value_or(std::clamp<int64_t>(fitting, 1, 64)), plan.count);
+  if (nn::is_autoencoder(spec.network)) return prior_plan(o, model, std::move(plan));
+
   SampleRequest& request = plan.request;
   request.sampler = chosen_sampler(o.sampler, spec, edit_wish(o.edit, spec));
   request.threshold = chosen_threshold(o.condition, spec, request.sampler);
@@ -146,8 +168,6 @@ SamplePlan make_plan(const SampleOptions& o, const ModelFile& model, Console& co
   put_edits(o.edit, spec, plan.shape, console, request);
   check_edited(o, request);
   as_usage([&] { plan.calls = sample_calls(spec, request); });
-  const int64_t fitting = 64 * 32 * 32 / std::max<int64_t>(1, plan.shape[1] * plan.shape[2]);
-  plan.batch = std::min(o.batch.value_or(std::clamp<int64_t>(fitting, 1, 64)), plan.count);
   plan.parameters = describe(o, model, plan);
   return plan;
 }

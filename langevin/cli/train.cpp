@@ -20,7 +20,7 @@ struct TrainOptions {
   std::optional<double> minutes;
   std::optional<int64_t> steps, batch, threads, seed;
   std::string precision, device;
-  bool recompute = false, strict = false, resume = false, keys = false;
+  bool recompute = false, strict = false, validate = false, resume = false, keys = false;
   CommonOptions common;
 };
 
@@ -30,6 +30,7 @@ constexpr const char* kExamples =
     "  langevin train --out runs/a --resume --minutes 10       (10 in all, from the last checkpoint)\n"
     "  langevin train --data photos/ --out runs/b --set data.size=64 --set optimizer.lr=5e-4 --steps 20000\n"
     "  langevin train --data photos/ --out runs/c --task classifier --minutes 5\n"
+    "  langevin train --data photos/ --out runs/d --task vae --minutes 5 --validate\n"
     "  langevin train --keys                                   (every key of --set and --config)\n"
     "Training ends by --steps or --minutes, whichever is given; with both, by what comes first.\n"
     "Ctrl-C saves and ends; --resume goes on as if nothing had happened.";
@@ -38,7 +39,7 @@ void declare(CLI::App& app, TrainOptions& o) {
   app.add_option("--data", o.data, "pictures: a folder, .tar, .tar.gz, .zip, IDX, CIFAR, .npy or .npz");
   app.add_option("--out", o.out, "run folder to make, or to continue with --resume");
   auto* preset = app.add_option("--preset", o.preset, "tiny, small (default) or ddpm-cifar10");
-  app.add_option("--task", o.task, "diffusion (default), or classifier: of labelled data, for guidance");
+  app.add_option("--task", o.task, "diffusion (default), classifier (of labelled data, for guidance) or vae");
   app.add_option("--config", o.config, "TOML file of keys; its key `preset` is applied first")
       ->excludes(preset);
   app.add_option("--set", o.set, "KEY=VALUE, one key of the configuration (repeatable)")
@@ -52,6 +53,8 @@ void declare(CLI::App& app, TrainOptions& o) {
   app.add_option("--threads", o.threads, "threads of computation; 0: one a core");
   app.add_option("--seed", o.seed, "seed of weights, order, noise and augmentation");
   app.add_flag("--recompute", o.recompute, "less memory, more time: compute blocks again for the gradient");
+  app.add_flag("--validate", o.validate,
+               "hold out a twentieth of the examples and measure the bound on them (validate.*)");
   app.add_flag("--strict", o.strict, "refuse damaged pictures instead of skipping them (data.strict)");
   app.add_flag("--resume", o.resume, "continue the run folder from its newest whole checkpoint");
   app.add_flag("--keys", o.keys, "list all configuration keys with default, range and meaning");
@@ -71,6 +74,7 @@ void apply_direct(Schema& schema, const TrainOptions& o) {
   text("train.task", o.task);
   if (o.recompute) schema.set("train.recompute=true");
   if (o.strict) schema.set("data.strict=true");
+  if (o.validate) schema.set("validate.share=0.05");
   number("train.steps", o.steps);
   number("train.minutes", o.minutes);
   number("train.batch", o.batch);
@@ -142,11 +146,22 @@ nlohmann::json to_json(const TrainResult& r) {
                       {"images", r.images},    {"seconds", r.seconds},      {"images_per_second", rate},
                       {"loss", r.loss},        {"skipped", r.skipped},      {"rollbacks", r.rollbacks},
                       {"ended_by", r.ended_by}};
+  if (r.vae) json["vae"] = to_json(*r.vae);
   if (r.score) {
     json.update({{"held_out", r.score->count}, {"accuracy", r.score->clean}});
     if (r.score->noisy) json["accuracy_by_quarter"] = r.score->by_quarter;
   }
   return json;
+}
+
+/// What an autoencoder says of pictures, and which dimensions of its latent it does not use.
+void tell(const VaeReport& r, Console& console) {
+  console.info(fmt::format("{} pictures: ELBO {:.4f} bits/dim, of them KL {:.4f}; mean square error {:.5f}",
+                           r.images, r.elbo.bits, r.kl.bits, r.mse));
+  const auto collapsed = r.collapsed();
+  console.info(
+      fmt::format("latent: {} of {} dimensions used{}", r.latent.size() - collapsed.size(), r.latent.size(),
+                  collapsed.empty() ? "" : fmt::format("; collapsed: {}", fmt::join(collapsed, ", "))));
 }
 
 /// What to do with the run now, and of a classifier what it is worth.
@@ -157,6 +172,7 @@ void tell(const TrainResult& result, Console& console) {
     return console.info(
         fmt::format("stopped; continue with: langevin train --out {} --resume", result.run.string()));
   }
+  if (result.vae) tell(*result.vae, console);
   if (!result.score) {
     return console.info(
         fmt::format("sample it with: langevin sample {} --out out --grid grid.png", result.run.string()));

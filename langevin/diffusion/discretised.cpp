@@ -63,6 +63,15 @@ double log_bin_logistic(double x, double mean, double log_scale, const Bins& bin
   return -left - right + (open ? 0 : std::log(-std::expm1(bin.from - bin.to)));
 }
 
+double log_bin_laplace(double x, double mean, double log_scale, const Bins& bins) {
+  const Interval bin = bin_of(x, mean, std::exp(log_scale), bins);
+  // Mirrored, so that the middle of the bin lies left of the mean: P = (e^to - e^from) / 2 there.
+  const bool mirror = bin.from + bin.to > 0;
+  const double from = mirror ? -bin.to : bin.from, to = mirror ? -bin.from : bin.to;
+  if (to <= 0) return to - std::numbers::ln2 + std::log(-std::expm1(from - to));
+  return std::log1p(-0.5 * (std::exp(from) + std::exp(-to)));  // the mean lies within
+}
+
 double log_bin_posterior(double x, double z, double alpha, double sigma, const Bins& bins) {
   check(sigma > 0 && alpha > 0, "log_bin_posterior", "alpha and sigma must be above 0, got {} and {}", alpha,
         sigma);

@@ -33,6 +33,9 @@ double log_bin_gaussian(double x, double mean, double log_variance, const Bins& 
 /// The same of the logistic distribution with scale e^log_scale: 1701.05517, eq. 2.
 double log_bin_logistic(double x, double mean, double log_scale, const Bins& bins = {});
 
+/// The same of the Laplace distribution e^(-|x - mean| / s) / (2 s), s = e^log_scale.
+double log_bin_laplace(double x, double mean, double log_scale, const Bins& bins = {});
+
 /// log of softmax over the grid's values v of -(z - alpha v)^2 / (2 sigma^2), at the value nearest x: p(x |
 /// z_0) of Variational Diffusion Models (Kingma et al. 2021, arXiv:2107.00630, eq. 6 and appendix E), for z =
 /// alpha x + sigma eps. alpha, sigma > 0.

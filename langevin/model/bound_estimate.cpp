@@ -353,7 +353,7 @@ struct BoundEstimate::State {
 };
 
 BoundEstimate::BoundEstimate(const ModelSpec& spec, BoundNetwork network, BoundOptions options) {
-  check(nn::autoencoder(spec.network) == nullptr, "nll", "the model is an autoencoder, not a denoiser");
+  check(!nn::is_autoencoder(spec.network), "nll", "the model is an autoencoder, not a denoiser");
   check(nn::classifier(spec.network) == nullptr, "nll", "the model is a classifier, not a denoiser");
   check(nn::input_shape(spec.network, 1).size() == 4, "nll",
         "the model is one of sequences, not of pictures");

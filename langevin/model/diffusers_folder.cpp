@@ -165,7 +165,7 @@ json without_private_keys(json object) {
 }
 
 void read_scheduler(const Places& places, ModelFile& model) {
-  if (nn::autoencoder(model.spec.network) != nullptr) return;  // it knows no time
+  if (nn::is_autoencoder(model.spec.network)) return;  // it knows no time
   if (places.scheduler.empty()) {
     model.notes.push_back(fmt::format(
         "{}: no scheduler beside the network; DDPM's schedule is taken (linear, 1000 timesteps, epsilon)",

@@ -30,19 +30,12 @@ void check_conditions(const ModelSpec& spec, const Cond<HostArrayF>& cond, int64
 }
 
 void check_denoiser(const ModelSpec& spec, const char* what) {
-  check(nn::autoencoder(spec.network) == nullptr, what,
+  check(!nn::is_autoencoder(spec.network), what,
         "the model is an autoencoder, not a denoiser; `langevin forward` encodes and decodes with it");
 }
 
-const nn::AutoencoderKLConfig& checked_autoencoder(const ModelSpec& spec, const char* what) {
-  const auto* c = nn::autoencoder(spec.network);
-  check(c != nullptr, what, "the model is no autoencoder: it has no latents");
-  return *c;
-}
-
-void check_images(const char* what, const HostArrayF& x, int64_t channels) {
-  check(x.shape().size() == 4 && x.batch() > 0 && x.shape()[1] == channels, what,
-        "is {}, the network needs (N, {}, H, W)", to_string(x.shape()), channels);
+void check_autoencoder(const ModelSpec& spec, const char* what) {
+  check(nn::is_autoencoder(spec.network), what, "the model is no autoencoder: it has no latents");
 }
 
 }  // namespace
@@ -64,11 +57,20 @@ HostArrayF Engine::decode(const HostArrayF& latents) {
 }
 
 void check_pictures(const ModelSpec& spec, const HostArrayF& pictures) {
-  check_images("sample", pictures, checked_autoencoder(spec, "encode").in_channels);
+  check_autoencoder(spec, "encode");
+  const Shape want = nn::input_shape(spec.network, pictures.batch()), got = pictures.shape();
+  // A convolutional one takes pictures of any size.
+  const bool any_size = nn::autoencoder(spec.network) != nullptr;
+  const bool fits = got.size() == 4 && pictures.batch() > 0 && got[1] == want[1] && (any_size || got == want);
+  check(fits, "sample", "is {}, the network needs (N, {}, {})", to_string(got), want[1],
+        any_size ? "H, W" : fmt::format("{}, {}", want[2], want[3]));
 }
 
 void check_latents(const ModelSpec& spec, const HostArrayF& latents) {
-  check_images("latent", latents, checked_autoencoder(spec, "decode").latent_channels);
+  check_autoencoder(spec, "decode");
+  const Shape want = nn::latent_shape(spec.network, nn::input_shape(spec.network, 1)), got = latents.shape();
+  check(got.size() == want.size() && latents.batch() > 0 && got[1] == want[1], "latent",
+        "is {}, the network needs (N, {}{})", to_string(got), want[1], want.size() == 4 ? ", H, W" : "");
 }
 
 void check_forward(const ModelSpec& spec, const HostArrayF& x, const std::vector<double>& t,
@@ -111,8 +113,20 @@ void Engine::set_classifier(ModelFile) {
   fail("{} computes no gradients, which a classifier guides by; use --backend torch", name());
 }
 
+namespace {
+
+/// Of an autoencoder: latents of its prior are drawn, there is no walk.
+void check_prior(const ModelSpec& spec, const SampleRequest& r) {
+  const Shape latent = nn::latent_shape(spec.network, nn::input_shape(spec.network, r.count));
+  check(r.labels.empty() && r.guided_to.empty() && !r.from && !r.inpaint && !r.invert, "sample",
+        "an autoencoder draws from its prior: it has no classes, and nothing to start from");
+  if (r.x_T) check_shape("the latent", *r.x_T, latent);
+}
+
+}  // namespace
+
 void check_request(const ModelSpec& spec, const SampleRequest& request) {
-  check_denoiser(spec, "sample");
+  if (nn::is_autoencoder(spec.network)) return check_prior(spec, request);
   check(nn::classifier(spec.network) == nullptr, "sample",
         "the model is a classifier, which makes nothing; give it with --classifier beside a model that does");
   check(request.guided_to.empty() || static_cast<int64_t>(request.guided_to.size()) == request.count,
@@ -140,7 +154,17 @@ void check_request(const ModelSpec& spec, const SampleRequest& request) {
   if (request.invert) check_inversion(request);
 }
 
+HostArrayF sample_prior(Engine& engine, const SampleRequest& request, const Observer<HostArrayF>& observer) {
+  const nn::NetworkConfig& network = engine.spec().network;
+  HostArrayF z(nn::latent_shape(network, nn::input_shape(network, request.count)));
+  z = request.x_T ? *request.x_T : initial_noise(z, request.seed, request.first_sample);
+  HostArrayF x = engine.decode(z);
+  if (observer) observer({0, 1, 0, x, x});
+  return x;
+}
+
 int64_t sample_calls(const ModelSpec& spec, const SampleRequest& request) {
+  if (nn::is_autoencoder(spec.network)) return 1;
   const PointGrid grid = sampler_points(request.sampler, target_of(spec));
   const auto steps = static_cast<int64_t>(grid.size()) - 1;
   if (request.invert) return steps * request.invert->iterations;

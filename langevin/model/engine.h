@@ -67,7 +67,7 @@ class Engine {
   /// on the host; false stops.
   virtual HostArrayF sample(const SampleRequest& request, const Observer<HostArrayF>& observer) = 0;
   /// Of an autoencoder, and of an engine that runs them; else Error. Pictures (B,C,H,W) -> the Gaussian of
-  /// their latents (B,latent,h,w), and latents -> pictures.
+  /// their latents (nn::latent_shape), and latents -> pictures.
   virtual nn::LatentGaussian<HostArrayF> encode(const HostArrayF& pictures);
   virtual HostArrayF decode(const HostArrayF& latents);
 };
@@ -80,6 +80,9 @@ void check_request(const ModelSpec& spec, const SampleRequest& request);
 /// Of encode and decode.
 void check_pictures(const ModelSpec& spec, const HostArrayF& pictures);
 void check_latents(const ModelSpec& spec, const HostArrayF& latents);
+
+/// Of an autoencoder: z ~ N(0, I), or request.x_T, decoded. The observer sees the picture as the only step.
+HostArrayF sample_prior(Engine& engine, const SampleRequest& request, const Observer<HostArrayF>& observer);
 
 /// Calls of the network, guidance counted once, and so of the observer, in one sample(). Error as the sampler
 /// and its grid say.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "langevin/diffusion/likelihood.h"
 #include "langevin/diffusion/timesteps.h"
 #include "langevin/diffusion/training.h"
 #include "langevin/model/ema_profile.h"
@@ -118,8 +119,31 @@ void run_fields(Schema& s, Recipe& r) {
   s.field("sample.count", r.sample_count, "pictures in a sample grid; 0 = none", {0, 1024});
   s.field("sample.steps", r.sample_steps,
           "steps of the sample grids (DDIM; heun for edm, flow_euler for flow)", {1, 1e6});
+  s.field("validate.share", r.validate_share,
+          "share of examples held out, on which the bound is measured in training; 0 = none", {0, 0.9});
+  s.field("validate.every", r.validate_every, "steps between that, whole intervals of the log", {50, 1e9});
+  s.field("validate.images", r.validate_images, "examples looked at each time", {1, 1e6});
+  s.field("validate.draws", r.validate_draws, "timesteps drawn for each", {1, 1e6});
   s.field("sample.guidance", r.sample_guidance, "guidance of the sample grids, where there are classes",
           {0, 100});
+}
+
+void vae_fields(Schema& s, VaeRecipe& v) {
+  s.field("vae.network", v.network,
+          "conv = AutoencoderKL with network.channels, network.layers; dense = layers on all values at once",
+          {"conv", "dense"});
+  s.field("vae.channels", v.channels, "conv: channels of the latent", {1, 4096});
+  s.field("vae.latent", v.latent, "dense: dimensions of the latent", {1, 65536});
+  s.field("vae.hidden", v.hidden, "dense: widths from the picture to the latent", {1, 65536});
+  s.field("vae.likelihood", v.likelihood, "of a picture given its latent; its scale is learned",
+          likelihood_names());
+  s.field("vae.beta", v.beta, "weight of the KL to the prior; 1 = the bound itself", {0, 1e6});
+  s.field("vae.warmup", v.warmup, "steps over which it rises from 0", {0, 1e9});
+  s.field("loss.perceptual", v.perceptual, "MODEL, a classifier whose features a reconstruction should keep");
+  s.field("loss.perceptual_weight", v.perceptual_weight, "of their mean square error", {0, 1e6});
+  s.field("loss.adversarial", v.adversarial,
+          "weight of a critic of patches, for sharp reconstructions; 0 = none", {0, 1e6});
+  s.field("loss.adversarial_start", v.adversarial_start, "step from which it is heard", {0, 1e9});
 }
 
 }  // namespace
@@ -127,12 +151,15 @@ void run_fields(Schema& s, Recipe& r) {
 Schema recipe_schema(Recipe& r) {
   Schema s;
   s.field("preset", r.preset, "preset that the values started from", preset_names());
-  s.field("train.task", r.task, "what is trained: a diffusion model, or a classifier for guidance by one",
-          {"diffusion", "classifier"});
+  s.field(
+      "train.task", r.task,
+      "what is trained: a diffusion model, a classifier for guidance by one, or a variational autoencoder",
+      {"diffusion", "classifier", "vae"});
   s.field("classifier.noisy", r.classifier_noisy,
           "train on pictures at every level of noise, as guidance needs; false = on clean ones");
   s.field("classifier.held_out", r.classifier_held_out, "share of examples kept back to judge it by",
           {0, 0.9});
+  vae_fields(s, r.vae);
   s.field("diffusion.classes", r.classes, "train a class-conditional model if the data has classes");
   network_fields(s, r.network);
   target_fields(s, r);
@@ -148,8 +175,50 @@ bool learns_variance(const Recipe& r) {
   return r.variance == "learned" || (r.variance == "auto" && r.objective != "simple");
 }
 
+namespace {
+
+nn::NetworkConfig make_vae(const Recipe& recipe, int64_t channels, int64_t height, int64_t width) {
+  const VaeRecipe& v = recipe.vae;
+  if (v.network == "dense") {
+    nn::VaeDenseConfig c;
+    c.in_channels = channels;
+    c.sample_height = height;
+    c.sample_width = width;
+    c.latent_channels = v.latent;
+    c.hidden = v.hidden;
+    return nn::validated(c);
+  }
+  const NetworkRecipe& n = recipe.network;
+  nn::AutoencoderKLConfig c;
+  c.sample_height = height;
+  c.sample_width = width;
+  c.in_channels = c.out_channels = channels;
+  c.latent_channels = v.channels;
+  c.block_out_channels = n.channels;
+  c.down_block_types.assign(n.channels.size(), "DownEncoderBlock2D");
+  c.up_block_types.assign(n.channels.size(), "UpDecoderBlock2D");
+  c.layers_per_block = n.layers;
+  c.mid_block_add_attention = n.mid_attention;
+  c.norm_num_groups = n.groups > 0 ? n.groups : 32;
+  const auto divides = [&] {
+    return std::all_of(n.channels.begin(), n.channels.end(),
+                       [&](int64_t width_of) { return width_of % c.norm_num_groups == 0; });
+  };
+  while (n.groups == 0 && !divides()) --c.norm_num_groups;
+  c.scaling_factor = 1;
+  const int64_t factor = int64_t{1} << (n.channels.size() - 1);
+  check(height % factor == 0 && width % factor == 0, "network.channels",
+        "{} stages halve {} times: pictures of {} x {} must be multiples of {}; give fewer stages or --set "
+        "data.size=N",
+        n.channels.size(), n.channels.size() - 1, height, width, factor);
+  return nn::validated(c);
+}
+
+}  // namespace
+
 nn::NetworkConfig make_network(const Recipe& recipe, int64_t channels, int64_t height, int64_t width,
                                int64_t classes) {
+  if (recipe.task == "vae") return make_vae(recipe, channels, height, width);
   const NetworkRecipe& n = recipe.network;
   nn::UNet2DConfig c;
   c.sample_height = height;
@@ -200,6 +269,9 @@ namespace {
 /// The bound and its variance are those of timesteps.
 void check_objective(const Recipe& r) {
   const bool learned = learns_variance(r);
+  if (r.task != "diffusion" && (r.objective != "simple" || learned))
+    fail_usage("{}: belongs to train.task = diffusion, not {}",
+               r.objective != "simple" ? "loss.objective" : "diffusion.variance", r.task);
   const auto needs_timesteps = [&](bool asked, const char* key, const std::string& value) {
     if (asked && r.target.kind != "ddpm")
       fail_usage("{}: {} needs diffusion.target = ddpm, not {}", key, value, r.target.kind);
@@ -221,6 +293,8 @@ void check_objective(const Recipe& r) {
 
 void check_recipe(const Recipe& r) {
   check_objective(r);
+  if (r.task != "vae" && (!r.vae.perceptual.empty() || r.vae.adversarial > 0))
+    fail_usage("loss.{}: belongs to train.task = vae", r.vae.adversarial > 0 ? "adversarial" : "perceptual");
   const auto stages = static_cast<int64_t>(r.network.channels.size());
   if (stages < 1 || stages > 8) fail_usage("network.channels: needs 1 to 8 stages, got {}", stages);
   for (int64_t stage : r.network.attention) {

@@ -42,9 +42,25 @@ struct OptimizerRecipe {
   double clip_norm = 1.0;  // 0: off
 };
 
+/// Of --task vae (nn/autoencoder_kl.h, nn/vae_dense.h); a convolutional one takes its stages from `network`.
+struct VaeRecipe {
+  std::string network = "conv";           // or dense
+  int64_t channels = 4;                   // conv: of the latent
+  int64_t latent = 16;                    // dense: dimensions of the latent
+  std::vector<int64_t> hidden{512, 256};  // dense
+  std::string likelihood = "logistic";
+  double beta = 1;
+  int64_t warmup = 500;          // steps over which beta rises from 0
+  std::string perceptual;        // MODEL, a classifier; empty: none
+  double perceptual_weight = 1;  //
+  double adversarial = 0;        // weight of the critic of patches; 0: none
+  int64_t adversarial_start = 1000;
+};
+
 struct Recipe {
   std::string preset = "small";
-  std::string task = "diffusion";    // or classifier (nn/classifier.h)
+  std::string task = "diffusion";  // or classifier (nn/classifier.h), vae
+  VaeRecipe vae;
   bool classifier_noisy = true;      // trained on x_t at every t
   double classifier_held_out = 0.1;  // share of examples that it is judged by
   int64_t image_size = 0;            // what the preset suggests for data.size; 0: the pictures as they are
@@ -85,6 +101,10 @@ struct Recipe {
   int64_t sample_count = 16;
   int64_t sample_steps = 25;
   double sample_guidance = 1.5;
+  double validate_share = 0;     // of examples held out; 0: none are
+  int64_t validate_every = 500;  // steps
+  int64_t validate_images = 128;
+  int64_t validate_draws = 8;
 };
 
 /// Registers every key of the recipe.

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 
 #include "langevin/core/config.h"
+#include "langevin/diffusion/likelihood.h"
 
 namespace langevin {
 
@@ -51,6 +53,7 @@ json to_json(const ModelSpec& spec) {
               {"licence", spec.licence},
               {"provenance", spec.provenance}};
   if (spec.sampling) object["sampling"] = sampling_json(*spec.sampling);
+  if (spec.vae) object["vae"] = {{"likelihood", spec.vae->likelihood}, {"log_scale", spec.vae->log_scale}};
   if (spec.int8) object["int8"] = to_json(*spec.int8);
   if (spec.target.kind == "ddpm") {
     json schedule;
@@ -78,13 +81,22 @@ void read_target(const json& object, ModelSpec& spec, const std::string& source)
   target_of(spec);  // what its numbers do not allow is found here
 }
 
+VaeSpec vae_from_json(const json& object, const nn::NetworkConfig& network, const std::string& source) {
+  check(nn::is_autoencoder(network), source, "the description has 'vae', but its network is no autoencoder");
+  VaeSpec vae;
+  vae.likelihood = to_string(likelihood_from_name(object.at("likelihood").get<std::string>()));
+  vae.log_scale = object.at("log_scale").get<double>();
+  check(std::abs(vae.log_scale) <= 50, source, "vae.log_scale must be in [-50, 50], got {}", vae.log_scale);
+  return vae;
+}
+
 }  // namespace
 
 ModelSpec spec_from_json(const json& object, const std::string& source) {
   check(object.is_object(), source, "the metadata key 'langevin' is not a JSON object");
   static const std::vector<std::string> known{
-      "format", "network",    "target", "schedule", "prediction", "normaliser", "clip",
-      "labels", "null_class", "units",  "licence",  "provenance", "sampling",   "int8"};
+      "format",     "network", "target",  "schedule",   "prediction", "normaliser", "clip", "labels",
+      "null_class", "units",   "licence", "provenance", "sampling",   "int8",       "vae"};
   for (const auto& [key, value] : object.items()) {
     check(std::find(known.begin(), known.end(), key) != known.end(), source, "{}",
           unknown_name("key in the model's description", key, known));
@@ -108,6 +120,7 @@ ModelSpec spec_from_json(const json& object, const std::string& source) {
     spec.provenance = object.value("provenance", json::object());
     if (object.contains("sampling"))
       spec.sampling = sampling_from_json(object.at("sampling"), target_of(spec).path(), source);
+    if (object.contains("vae")) spec.vae = vae_from_json(object.at("vae"), spec.network, source);
     if (object.contains("int8")) spec.int8 = calibration_from_json(object.at("int8"), spec.network, source);
     if (const auto* c = nn::classifier(spec.network)) {
       check(static_cast<int64_t>(spec.labels.size()) == c->num_classes && !spec.null_class, source,

@@ -22,6 +22,12 @@ struct SamplingDefaults {
   ThresholdConfig threshold;
 };
 
+/// p(x|z) of a variational autoencoder (diffusion/likelihood.h).
+struct VaeSpec {
+  std::string likelihood = "gaussian";
+  double log_scale = 0;  // measured with the weights of this file
+};
+
 struct ModelSpec {
   nn::NetworkConfig network;
   TargetConfig target;                                  // what the network was trained on
@@ -36,6 +42,7 @@ struct ModelSpec {
   std::string units = "8-bit sRGB";
   std::string licence;                                   // of the training data, if the user says so
   nlohmann::json provenance = nlohmann::json::object();  // data set, steps, seed, version
+  std::optional<VaeSpec> vae;                            // of an autoencoder that was trained here
   std::optional<Calibration> int8;                       // what langevin quantize found
 };
 

@@ -196,6 +196,18 @@ Shape CostInterpreter::channels_first(const Value& x) {
   return {x[0], x[2], x[1]};
 }
 
+Shape CostInterpreter::flatten(const Value& x) {
+  return {x.at(0), element_count(Shape(x.begin() + 1, x.end()))};
+}
+
+Shape CostInterpreter::unflatten(const Value& x, const Shape& shape) {
+  check(x.size() == 2 && x[1] == element_count(shape), "unflatten", "{} is not {} values", to_string(x),
+        to_string(shape));
+  Shape out{x[0]};
+  out.insert(out.end(), shape.begin(), shape.end());
+  return out;
+}
+
 int64_t CostInterpreter::parameter_count() const {
   int64_t total = 0;
   for (const auto& row : rows_) total += row.parameters;

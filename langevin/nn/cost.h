@@ -65,6 +65,8 @@ class CostInterpreter {
   Value clamp(const Value& x, double, double) { return x; }
   Value slice(const Value& x, int64_t first, int64_t count);
   Value channels_first(const Value& x);
+  Value flatten(const Value& x);
+  Value unflatten(const Value& x, const Shape& shape);
 
   const std::vector<CostRow>& rows() const { return rows_; }
   const std::vector<ParameterSpec>& parameters() const { return parameters_; }
@@ -81,6 +83,6 @@ class CostInterpreter {
   std::vector<ParameterSpec> parameters_;
 };
 
-static_assert(Interpreter<CostInterpreter>);
+static_assert(Interpreter<CostInterpreter> && DenseInterpreter<CostInterpreter>);
 
 }  // namespace langevin::nn

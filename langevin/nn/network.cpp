@@ -34,6 +34,7 @@ const std::vector<Entry>& entries() {
       {"unet2d_condition", as_network<unet2d_condition_config_from_json>},
       {"autoencoder_kl", as_network<autoencoder_kl_config_from_json>},
       {"classifier", as_network<classifier_config_from_json>},
+      {"vae_dense", as_network<vae_dense_config_from_json>},
   };
   return table;
 }
@@ -60,6 +61,38 @@ NetworkConfig network_from_json(const nlohmann::json& json, const std::string& s
     known.push_back(entry.type);
   }
   fail("{}: {}", source, unknown_name("network type", type, known));
+}
+
+bool is_autoencoder(const NetworkConfig& config) {
+  return std::holds_alternative<AutoencoderKLConfig>(config) ||
+         std::holds_alternative<VaeDenseConfig>(config);
+}
+
+Shape latent_shape(const NetworkConfig& config, const Shape& x) {
+  if (const auto* c = std::get_if<AutoencoderKLConfig>(&config)) return latent_shape(*c, x);
+  const auto* c = std::get_if<VaeDenseConfig>(&config);
+  check(c != nullptr, "latent_shape", "the network is no autoencoder: it has no latents");
+  return {x.at(0), c->latent_channels};
+}
+
+LatentScale latent_scale(const NetworkConfig& config) {
+  if (const auto* c = std::get_if<AutoencoderKLConfig>(&config))
+    return {c->scaling_factor, c->shift_factor.value_or(0)};
+  const auto* c = std::get_if<VaeDenseConfig>(&config);
+  check(c != nullptr, "latent_scale", "the network is no autoencoder: it has no latents");
+  return {c->scaling_factor, c->shift_factor};
+}
+
+void set_latent_scale(NetworkConfig& config, const LatentScale& scale) {
+  if (auto* c = std::get_if<AutoencoderKLConfig>(&config)) {
+    c->scaling_factor = scale.scale;
+    c->shift_factor = scale.shift;
+    return;
+  }
+  auto* c = std::get_if<VaeDenseConfig>(&config);
+  check(c != nullptr, "latent_scale", "the network is no autoencoder: it has no latents");
+  c->scaling_factor = scale.scale;
+  c->shift_factor = scale.shift;
 }
 
 const AutoencoderKLConfig* autoencoder(const NetworkConfig& config) {

@@ -15,17 +15,36 @@
 #include "langevin/nn/unet1d.h"
 #include "langevin/nn/unet2d.h"
 #include "langevin/nn/unet2d_condition.h"
+#include "langevin/nn/vae_dense.h"
 
 namespace langevin::nn {
 
 /// A network's configuration. A new network is one more alternative, one more line of the table in
 /// network.cpp, one more case below.
 using NetworkConfig = std::variant<UNet2DConfig, UNet1DConfig, TransformerPolicyConfig, UNet2DConditionConfig,
-                                   AutoencoderKLConfig, ClassifierConfig>;
+                                   AutoencoderKLConfig, ClassifierConfig, VaeDenseConfig>;
 
 /// {"type": "unet2d", ...the peer's keys}, both ways; errors name `source` and the key.
 nlohmann::json to_json(const NetworkConfig& config);
 NetworkConfig network_from_json(const nlohmann::json& json, const std::string& source);
+
+/// Both ways of an autoencoder; Error of another network and where B has not all of its words.
+template <class B>
+LatentGaussian<typename B::Value> encode(B& b, const NetworkConfig& config, typename B::Value x) {
+  if (const auto* c = std::get_if<AutoencoderKLConfig>(&config)) return autoencoder_kl_encode(b, *c, x);
+  if constexpr (DenseInterpreter<B>) {
+    if (const auto* c = std::get_if<VaeDenseConfig>(&config)) return vae_dense_encode(b, *c, x);
+  }
+  fail("the network is no autoencoder that this backend knows: it has no latents");
+}
+template <class B>
+typename B::Value decode(B& b, const NetworkConfig& config, typename B::Value z) {
+  if (const auto* c = std::get_if<AutoencoderKLConfig>(&config)) return autoencoder_kl_decode(b, *c, z);
+  if constexpr (DenseInterpreter<B>) {
+    if (const auto* c = std::get_if<VaeDenseConfig>(&config)) return vae_dense_decode(b, *c, z);
+  }
+  fail("the network is no autoencoder that this backend knows: it has no latents");
+}
 
 /// "unet2d", the "type" in files.
 std::string type_name(const NetworkConfig& config);
@@ -44,10 +63,24 @@ typename B::Value apply(B& b, const NetworkConfig& config, const Inputs<typename
     if (const auto* c = std::get_if<UNet2DConditionConfig>(&config)) return unet2d_condition(b, *c, in);
     if (const auto* c = std::get_if<AutoencoderKLConfig>(&config)) return autoencoder_kl(b, *c, in.x);
   }
+  if constexpr (DenseInterpreter<B>) {
+    if (std::holds_alternative<VaeDenseConfig>(config))
+      return decode(b, config, encode(b, config, in.x).mean);
+  }
   fail("{}: has operators that this backend does not know", type_name(config));
 }
 
-/// The configuration of an autoencoder, nullptr of a denoiser.
+/// Whether the network has latents.
+bool is_autoencoder(const NetworkConfig& config);
+/// Of what a picture x (N,C,H,W) becomes: (N,latent,h,w), or (N,latent) of a dense one. Error of a denoiser.
+Shape latent_shape(const NetworkConfig& config, const Shape& x);
+/// z is brought to unit variance by (z - shift) scale; of an autoencoder, else Error.
+struct LatentScale {
+  double scale = 1, shift = 0;
+};
+LatentScale latent_scale(const NetworkConfig& config);
+void set_latent_scale(NetworkConfig& config, const LatentScale& scale);
+/// The configuration of diffusers' autoencoder, nullptr of another network.
 const AutoencoderKLConfig* autoencoder(const NetworkConfig& config);
 /// The configuration of a classifier, nullptr of another network.
 const ClassifierConfig* classifier(const NetworkConfig& config);

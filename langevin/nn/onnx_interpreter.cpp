@@ -276,7 +276,7 @@ onnx::Graph OnnxInterpreter::take(const Value& output) {
 
 onnx::Graph onnx_graph(const NetworkConfig& config) {
   const std::string type = to_json(config).value("type", "network");
-  check(autoencoder(config) == nullptr, "onnx", "{} is no denoiser; only those are written as ONNX", type);
+  check(!is_autoencoder(config), "onnx", "{} is no denoiser; only those are written as ONNX", type);
   using V = OnnxInterpreter::Value;
   OnnxInterpreter b;
   const V x = b.input("sample", onnx::Type::f32, input_shape(config, 1));

@@ -176,7 +176,14 @@ concept TokenInterpreter = ImageInterpreter<B> &&
   { b.channels_first(v) } -> std::same_as<typename B::Value>;  // (N,L,C) -> (N,C,L)
 };
 
-/// All words.
+/// The words of dense networks on whole pictures.
+template <class B>
+concept DenseInterpreter = TokenInterpreter<B> && requires(B b, typename B::Value v, const Shape& shape) {
+  { b.flatten(v) } -> std::same_as<typename B::Value>;           // (N,...) -> (N,D), in the order of memory
+  { b.unflatten(v, shape) } -> std::same_as<typename B::Value>;  // (N,D) -> (N, shape)
+};
+
+/// All words of networks that every backend may be asked for.
 template <class B>
 concept Interpreter = SequenceInterpreter<B> && TokenInterpreter<B>;
 

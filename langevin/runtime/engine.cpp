@@ -61,6 +61,10 @@ class RuntimeEngine final : public Engine {
   }
 
   HostArrayF sample(const SampleRequest& request, const Observer<HostArrayF>& observer) override {
+    if (nn::is_autoencoder(model_.spec.network)) {
+      check_request(model_.spec, request);
+      return sample_prior(*this, request, observer);
+    }
     const SamplingBackend<HostArrayF> backend{
         [this](const HostArrayF& x, const std::vector<double>& t, const Cond<HostArrayF>& cond) {
           return network_(x, t, cond);

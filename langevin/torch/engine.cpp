@@ -89,6 +89,10 @@ class TorchEngine final : public Engine {
   }
 
   HostArrayF sample(const SampleRequest& request, const Observer<HostArrayF>& observer) override {
+    if (nn::is_autoencoder(spec_.network)) {
+      check_request(spec_, request);
+      return sample_prior(*this, request, observer);
+    }
     return with_own_errors([&] {
       SamplingBackend<TorchArray> backend = sampling_backend(network_);
       if (classifier_) backend.classifier = classifier_gradient(*classifier_, target_);

@@ -251,6 +251,12 @@ TorchValue TorchInterpreter::slice(const Value& x, int64_t first, int64_t count)
 
 TorchValue TorchInterpreter::channels_first(const Value& x) { return x->transpose(1, 2); }
 
+TorchValue TorchInterpreter::flatten(const Value& x) { return x->contiguous().flatten(1); }
+
+TorchValue TorchInterpreter::unflatten(const Value& x, const Shape& shape) {
+  return x->unflatten(1, sizes(shape));
+}
+
 TorchNetwork::TorchNetwork(nn::NetworkConfig config, Precision precision, at::Device device, uint64_t seed,
                            bool training)
     : config_(std::move(config)), store_(device, seed) {
@@ -289,21 +295,15 @@ at::Tensor TorchNetwork::features(const at::Tensor& x, const at::Tensor& t, cons
   return nn::classifier_features(interpreter, *c, {.x = seen, .t = told})->to(at::kFloat).contiguous();
 }
 
-const nn::AutoencoderKLConfig& TorchNetwork::autoencoder() const {
-  const auto* c = nn::autoencoder(config_);
-  check(c != nullptr, "TorchNetwork", "the network is no autoencoder: it has no latents");
-  return *c;
-}
-
 nn::LatentGaussian<at::Tensor> TorchNetwork::encode(const at::Tensor& x, const CallContext& context) {
   TorchInterpreter interpreter(store_, context);
-  const auto z = nn::autoencoder_kl_encode(interpreter, autoencoder(), TorchValue(x));
+  const auto z = nn::encode(interpreter, config_, TorchValue(x));
   return {z.mean->to(at::kFloat).contiguous(), z.logvar->to(at::kFloat).contiguous()};
 }
 
 at::Tensor TorchNetwork::decode(const at::Tensor& z, const CallContext& context) {
   TorchInterpreter interpreter(store_, context);
-  return nn::autoencoder_kl_decode(interpreter, autoencoder(), TorchValue(z))->to(at::kFloat).contiguous();
+  return nn::decode(interpreter, config_, TorchValue(z))->to(at::kFloat).contiguous();
 }
 
 at::Tensor TorchNetwork::operator()(const at::Tensor& x, const at::Tensor& t, const TorchConditions& cond,

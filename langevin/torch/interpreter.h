@@ -65,6 +65,8 @@ class TorchInterpreter {
   Value clamp(const Value& x, double lo, double hi);
   Value slice(const Value& x, int64_t first, int64_t count);
   Value channels_first(const Value& x);
+  Value flatten(const Value& x);
+  Value unflatten(const Value& x, const Shape& shape);
 
   /// See nn::block. The second time the inside has the same scopes and dropout masks.
   template <class F, class... V>
@@ -108,7 +110,7 @@ class TorchInterpreter {
   Remembered last_;
 };
 
-static_assert(nn::Interpreter<TorchInterpreter>);
+static_assert(nn::Interpreter<TorchInterpreter> && nn::DenseInterpreter<TorchInterpreter>);
 
 /// What a call of a network is conditioned on; undefined: absent.
 struct TorchConditions {
@@ -144,7 +146,6 @@ class TorchNetwork {
  private:
   at::Tensor run(const at::Tensor& x, const at::Tensor& t, const TorchConditions& cond,
                  const CallContext& context);
-  const nn::AutoencoderKLConfig& autoencoder() const;
   nn::NetworkConfig config_;
   ParameterStore store_;
 };

@@ -94,6 +94,28 @@ void read_times(const SafetensorsFile& file, LossAwareTimes& times) {
   times.restore(read_doubles(file, kTimeTerms, times.terms().size()), std::move(counts));
 }
 
+void read_extra(const SafetensorsFile& file, const json& training, TrainState& state) {
+  const auto numbers = training.value("numbers", std::map<std::string, double>{});
+  for (auto& [name, value] : state.numbers) {
+    const auto found = numbers.find(name);
+    check(found != numbers.end(), file.source(), "the run began without {}; it cannot change on --resume",
+          name);
+    value = found->second;
+  }
+  for (auto& [name, tensor] : state.extra) {
+    const std::string key = "extra." + name;
+    check(file.contains(key), file.source(), "the run began without {}; it cannot change on --resume", name);
+    const TensorView& view = file.at(key);
+    check(view.dtype == DType::f32 && view.shape == shape_of_tensor(tensor), file.source(),
+          "tensor '{}' is {}, the run needs {}", key, to_string(view.shape),
+          to_string(shape_of_tensor(tensor)));
+    const at::NoGradGuard no_grad;
+    at::Tensor host = at::empty_like(tensor, at::TensorOptions(at::kCPU));
+    std::memcpy(host.data_ptr<float>(), view.bytes.data(), view.bytes.size());
+    tensor.copy_(host);
+  }
+}
+
 std::string power_prefix(size_t i) { return fmt::format("power{}.", i); }
 
 json to_json(const TrainState& s, int64_t updates) {
@@ -133,6 +155,11 @@ void save_checkpoint(const fs::path& run, const TrainState& state, const ModelSp
     add_as_in_memory(tensors, memory, optimizer.power_ema(i), store, power_prefix(i));
   training["ema_lengths"] = optimizer.ema_lengths();
   if (state.times) add_times(tensors, memory, *state.times);
+  training["numbers"] = state.numbers;
+  for (const auto& [name, tensor] : state.extra) {
+    memory.push_back(tensor.detach().cpu().contiguous());
+    tensors.push_back({"extra." + name, DType::f32, shape_of_tensor(memory.back()), bytes_of(memory.back())});
+  }
   write_safetensors(checkpoint_path(run, state.step), tensors,
                     {{spec_key, to_json(spec).dump()}, {"training", training.dump()}, {"config", config}});
   remove_old(run, keep, checkpoint_path(run, state.step));
@@ -202,6 +229,7 @@ void load_checkpoint(const fs::path& path, ParameterStore& store, Optimizer& opt
     state.interval = log_interval_from_json(s.at("interval"));
     optimizer.set_updates(s.at("updates").get<int64_t>());
     if (state.times) read_times(file, *state.times);
+    read_extra(file, s, state);
   } catch (const json::exception& e) {
     fail("{}: the training state is damaged: {}", path.string(), e.what());
   }

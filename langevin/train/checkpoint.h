@@ -5,6 +5,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -27,7 +28,9 @@ struct TrainState {
   int64_t rollbacks_in_a_row = 0;  // without training well in between
   int64_t last_rollback = 0;       // its step
   LogInterval interval;
-  std::optional<LossAwareTimes> times = {};  // of a run that draws its timesteps by their loss
+  std::map<std::string, double> numbers = {};    // of what is learned beside the network
+  std::map<std::string, at::Tensor> extra = {};  // the same, fp32; read into the tensors that stand there
+  std::optional<LossAwareTimes> times = {};      // of a run that draws its timesteps by their loss
 };
 
 /// Writes checkpoints/step-N.safetensors, then removes all but the newest `keep`.

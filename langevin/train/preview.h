@@ -19,6 +19,7 @@ class Preview {
   std::optional<Image> draw(const at::Tensor& ema, const StopSignal& stop);
 
  private:
+  Image draw_prior();  // of an autoencoder
   Recipe recipe_;
   ModelSpec spec_;
   Target target_;

@@ -74,7 +74,9 @@ json to_json(const LogInterval& i) {
           {"quartile_correct", i.quartile_correct},
           {"quartile_answers", i.quartile_answers},
           {"bound", i.bound},
-          {"bounds", i.bounds}};
+          {"bounds", i.bounds},
+          {"kl", i.kl},
+          {"mse", i.mse}};
 }
 
 LogInterval log_interval_from_json(const json& json) {
@@ -89,6 +91,8 @@ LogInterval log_interval_from_json(const json& json) {
   i.quartile_answers = json.value("quartile_answers", i.quartile_answers);
   i.bound = json.value("bound", 0.0);
   i.bounds = json.value("bounds", int64_t{0});
+  i.kl = json.value("kl", 0.0);
+  i.mse = json.value("mse", 0.0);
   return i;
 }
 
@@ -148,6 +152,10 @@ void RunLog::write(const LogInterval& interval, const json& extra) {
   add_accuracy(interval, line);
   if (interval.bounds > 0)
     line["bits_per_dim"] = finite(interval.bound / static_cast<double>(interval.bounds));
+  if (interval.kl > 0) {
+    line["kl"] = finite(interval.kl / static_cast<double>(interval.bounds));
+    line["mse"] = finite(interval.mse / static_cast<double>(interval.bounds));
+  }
   append_line(run_ / "log.jsonl", line.dump() + "\n");
   const auto step = line.at("step").get<int64_t>();
   for (const char* key : {"loss", "accuracy", "bits_per_dim", "gradient_norm", "lr", "images_per_second"}) {

@@ -24,6 +24,7 @@ struct LogInterval {
   std::array<int64_t, 4> quartile_answers{};
   double bound = 0;  // of a loss of the bound: its estimates in bits per dimension
   int64_t bounds = 0;
+  double kl = 0, mse = 0;  // of an autoencoder, as the bounds
   void add_bound(double bits);
   /// `share` in [0, 1): of the times that are drawn below the sample's.
   void add_sample(double share, double loss);

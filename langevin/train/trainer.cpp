@@ -18,6 +18,8 @@
 #include "langevin/train/schedule_lr.h"
 #include "langevin/train/snapshots.h"
 #include "langevin/train/training_step.h"
+#include "langevin/train/vae_learner.h"
+#include "langevin/train/validation.h"
 
 namespace langevin {
 namespace fs = std::filesystem;
@@ -34,6 +36,7 @@ double seconds_since(Clock::time_point start) {
 }
 
 bool classifies(const Recipe& recipe) { return recipe.task == "classifier"; }
+bool encodes(const Recipe& recipe) { return recipe.task == "vae"; }
 
 ModelSpec make_spec(const TrainJob& job, const PreparedSet& data) {
   ModelSpec spec;
@@ -41,7 +44,7 @@ ModelSpec make_spec(const TrainJob& job, const PreparedSet& data) {
   if (job.recipe.classes || classifies(job.recipe)) {
     for (const auto& [name, count] : summary.classes) spec.labels.push_back(name);
   }
-  if (spec.labels.size() < 2) spec.labels.clear();  // one class says nothing
+  if (spec.labels.size() < 2 || encodes(job.recipe)) spec.labels.clear();  // one class says nothing
   const ImageSpec& image = data.spec();
   const auto classes = static_cast<int64_t>(spec.labels.size());
   check(classes > 0 || !classifies(job.recipe), summary.path,
@@ -79,17 +82,20 @@ TrainingObjective make_objective(const Recipe& recipe, const ModelSpec& spec) {
           .recompute = recipe.recompute};
 }
 
-/// What is trained on, and what a classifier is judged by; null: nothing.
+/// What is trained on, and what it is judged by; null: nothing.
 struct DataParts {
   std::shared_ptr<const Dataset> training, held_out;
 };
 
 DataParts split_data(const Recipe& recipe, const std::shared_ptr<const PreparedSet>& data) {
-  if (!classifies(recipe)) return {data, nullptr};
+  const double share = classifies(recipe) ? recipe.classifier_held_out : recipe.validate_share;
+  if (share == 0) return {data, nullptr};
   const auto order = permutation(static_cast<uint32_t>(data->size()),
                                  // Step 0 are the orders of epochs.
                                  NoiseKey{static_cast<uint64_t>(recipe.seed), 0, Purpose::data_order, 1});
-  const auto held = static_cast<int64_t>(recipe.classifier_held_out * static_cast<double>(data->size()));
+  const auto held = static_cast<int64_t>(share * static_cast<double>(data->size()));
+  check(held > 0 || classifies(recipe), "validate.share", "{} of {} examples is none; give a larger share",
+        share, data->size());
   std::vector<int64_t> back(order.begin(), order.begin() + held), rest(order.begin() + held, order.end());
   std::sort(back.begin(), back.end());
   std::sort(rest.begin(), rest.end());
@@ -127,12 +133,17 @@ class Trainer {
     pass_.emplace(*network_);
     optimizer_.emplace(job_.recipe.optimizer, network_->store(), job_.recipe.ema_lengths);
     objective_.emplace(make_objective(job_.recipe, spec_));
+    if (encodes(job_.recipe)) {
+      vae_.emplace(job_.recipe, spec_, device_);
+      vae_->keep(state_);
+    }
     announce();
     if (job_.recipe.times.spread == "importance") state_.times.emplace(objective_->target.schedule()->T());
     if (resume) {
       const fs::path checkpoint = newest_checkpoint(run_, console_);
       check_same_network(checkpoint);
       load_checkpoint(checkpoint, network_->store(), *optimizer_, state_);
+      if (vae_) vae_->restore(state_);
       console_.info(fmt::format("resuming at step {} from {}", state_.step, checkpoint.string()));
       remove_stale_temporaries(run_ / "checkpoints");
       remove_stale_temporaries(run_ / "ema");
@@ -145,7 +156,12 @@ class Trainer {
     }
     make_folders(run_ / "samples");
     write_file(run_ / "config.toml", config_);
-    log_.emplace(run_, resume, state_.step, classifies(job_.recipe) ? "cross-entropy" : "mean squared error");
+    log_.emplace(run_, resume, state_.step,
+                 classifies(job_.recipe) ? "cross-entropy"
+                 : encodes(job_.recipe)  ? "nats per dimension"
+                                         : "mean squared error");
+    if (parts_.held_out && !classifies(job_.recipe))
+      validation_.emplace(job_.recipe, spec_, parts_.held_out, device_);
     if (!resume)
       save_checkpoint(run_, state_, spec_, network_->store(), *optimizer_, config_,
                       job_.recipe.checkpoint_keep);
@@ -225,7 +241,11 @@ class Trainer {
 
   void check_same_network(const fs::path& checkpoint) const {
     const ModelFile file = open_model(checkpoint);
-    check(nn::to_json(file.spec.network) == nn::to_json(spec_.network), checkpoint.string(),
+    nn::NetworkConfig before = file.spec.network, now = spec_.network;
+    for (nn::NetworkConfig* network : {&before, &now}) {  // the latents' scale is measured on the way
+      if (nn::is_autoencoder(*network)) nn::set_latent_scale(*network, {});
+    }
+    check(nn::to_json(before) == nn::to_json(now), checkpoint.string(),
           "the checkpoint's network differs from the one configured; network.* and the data's size and "
           "classes cannot "
           "change on --resume");
@@ -290,6 +310,7 @@ class Trainer {
 
   /// Of what is not recorded for a GPU, nor prepared ahead.
   PartResult alone(const Batch& batch, int64_t part) {
+    if (vae_) return vae_->part(*network_, batch, state_.step);
     if (classifies(job_.recipe)) return classifier_part(*network_, *objective_, batch, state_.step, part);
     return bound_part(*network_, *objective_, state_.times ? &*state_.times : nullptr, batch, state_.step,
                       part);
@@ -299,7 +320,7 @@ class Trainer {
   PartResult part_of_step(int64_t part) {
     const Recipe& r = job_.recipe;
     const auto collect = [&] { optimizer_->collect(r.accumulation == 1); };
-    if (classifies(r) || objective_->bound) {
+    if (classifies(r) || objective_->bound || vae_) {
       PartResult result = alone(loader_->next(), part);
       result.position = loader_->position();
       collect();
@@ -325,6 +346,8 @@ class Trainer {
         if (!result.correct.empty()) state_.interval.add_answer(result.shares[i], result.correct[i]);
       }
       for (const double bits : result.bounds) state_.interval.add_bound(bits);
+      for (const double kl : result.kl) state_.interval.kl += std::isfinite(kl) ? kl : 0;
+      for (const double mse : result.mse) state_.interval.mse += std::isfinite(mse) ? mse : 0;
     }
     // All parts of a step draw from the same distribution, however many there are.
     for (const PartResult& result : parts) {
@@ -338,6 +361,7 @@ class Trainer {
       ++state_.interval.steps;
       shown_loss_ = std::isnan(shown_loss_) ? loss : 0.95 * shown_loss_ + 0.05 * loss;
     }
+    if (vae_) vae_->step(r.accumulation, std::isfinite(norm));
     if (std::isfinite(norm)) {
       state_.interval.gradient_norm += norm;
       ++state_.interval.gradient_steps;
@@ -381,6 +405,7 @@ class Trainer {
     TrainState then = state_;
     load_checkpoint(checkpoint, network_->store(), *optimizer_, then);
     state_.times = std::move(then.times);
+    if (vae_) vae_->restore(then);
     remove_later_snapshots(run_, optimizer_->updates());
     ++state_.rollbacks;
     state_.bad_steps = 0;
@@ -402,11 +427,18 @@ class Trainer {
         {"skipped", state_.skipped},
         {"rollbacks", state_.rollbacks}};
     if (partial) line["partial"] = true;
+    if (validation_ && !partial && state_.step % job_.recipe.validate_every == 0) validate(line);
     log_->write(state_.interval, line);
     if (partial) return;
     state_.interval = {};
     interval_start_ = seconds;
     images_at_interval_ = state_.position;
+  }
+
+  void validate(nlohmann::json& line) {
+    if (vae_) vae_->describe(spec_, optimizer_->ema(), *parts_.training);
+    const auto found = validation_->measure(optimizer_->ema(), spec_, state_.step, console_, stop_);
+    if (found) line["validation"] = to_json(*found);
   }
 
   void occasionally() {
@@ -424,6 +456,10 @@ class Trainer {
     state_.seconds = elapsed();
     spec_.provenance["steps"] = state_.step;
     spec_.provenance["images"] = state_.position;
+    if (vae_) {
+      vae_->keep(state_);
+      vae_->describe(spec_, optimizer_->ema(), *parts_.training);
+    }
     save_checkpoint(run_, state_, spec_, network_->store(), *optimizer_, config_,
                     job_.recipe.checkpoint_keep);
     save_model(run_, spec_, network_->store(), *optimizer_);
@@ -454,7 +490,13 @@ class Trainer {
       save_snapshot(run_, job_.recipe, spec_, network_->store(), *optimizer_);
     if (stepped_ && job_.recipe.sample_count > 0 && reason != "signal") preview();
     std::optional<ClassifierScore> score;
-    if (parts_.held_out && reason != "signal") score = judge();
+    if (parts_.held_out && classifies(job_.recipe) && reason != "signal") score = judge();
+    std::optional<VaeReport> vae;
+    if (vae_ && reason != "signal") {
+      vae_->describe(spec_, optimizer_->ema(), *parts_.training);
+      vae = judge_vae(spec_, optimizer_->ema(), parts_.held_out ? *parts_.held_out : *parts_.training, 256, 1,
+                      static_cast<uint64_t>(job_.recipe.seed), stop_);
+    }
     return {.run = run_,
             .model = run_ / "model.safetensors",
             .steps = state_.step,
@@ -464,7 +506,8 @@ class Trainer {
             .skipped = state_.skipped,
             .rollbacks = state_.rollbacks,
             .ended_by = reason,
-            .score = score};
+            .score = score,
+            .vae = std::move(vae)};
   }
 
   /// The averaged weights on the examples held out.
@@ -492,6 +535,8 @@ class Trainer {
   std::optional<PartStream> stream_;
   std::optional<RunLog> log_;
   std::optional<Preview> preview_;
+  std::optional<VaeLearner> vae_;
+  std::optional<Validation> validation_;
   TrainState state_;
   Clock::time_point start_;
   double seconds_before_ = 0, saved_at_ = 0, next_preview_ = 0, interval_start_ = 0;

@@ -8,6 +8,7 @@
 
 #include "langevin/core/console.h"
 #include "langevin/core/signals.h"
+#include "langevin/model/vae_estimate.h"
 #include "langevin/train/classifier_score.h"
 #include "langevin/train/job.h"
 
@@ -23,6 +24,7 @@ struct TrainResult {
   int64_t rollbacks = 0;
   std::string ended_by;                       // "steps" | "minutes" | "signal"
   std::optional<ClassifierScore> score = {};  // of a classifier on the examples held out
+  std::optional<VaeReport> vae = {};          // of an autoencoder, on those held out or on some it knows
 };
 
 /// Trains into the folder `run`. Without `resume` the folder must be absent or empty; with it the newest

@@ -44,7 +44,8 @@ struct PartResult {
   // Of a loss of the bound alone:
   std::vector<int64_t> drawn = {};  // B, timesteps
   std::vector<double> losses = {};  // B, what their loss was
-  std::vector<double> bounds = {};  // B, estimates of the whole bound in bits per dimension
+  std::vector<double> bounds = {};  // B, estimates of the whole bound in bits per dimension; of a vae too
+  std::vector<double> kl = {}, mse = {};  // B, of a vae: nats; of its reconstruction
 };
 
 /// A batch at the times drawn for it.

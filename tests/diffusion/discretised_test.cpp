@@ -7,6 +7,7 @@
 #include <numbers>
 
 #include "langevin/diffusion/gaussian.h"
+#include "langevin/diffusion/likelihood.h"
 
 namespace langevin {
 namespace {
@@ -17,13 +18,15 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 TEST(Discretised, TheGridsProbabilitiesSumToOne) {
   for (const double mean : {-1.3, -1.0, -0.2, 0.0, 0.7004, 1.0, 2.5}) {
     for (const double log_scale : {-9.0, -6.0, -3.0, -1.0, 0.0, 2.0}) {
-      double gaussian = 0, logistic = 0;
+      double gaussian = 0, logistic = 0, laplace = 0;
       for (int64_t k = 0; k < 256; ++k) {
         const auto x = static_cast<float>(Bins{}.value(k));  // as data has it
         gaussian += std::exp(log_bin_gaussian(x, mean, 2 * log_scale));
+        laplace += std::exp(log_bin_laplace(x, mean, log_scale));
         logistic += std::exp(log_bin_logistic(x, mean, log_scale));
       }
       EXPECT_NEAR(gaussian, 1, 1e-5) << mean << " " << log_scale;
+      EXPECT_NEAR(laplace, 1, 1e-5) << mean << " " << log_scale;
       EXPECT_NEAR(logistic, 1, 1e-5) << mean << " " << log_scale;
     }
   }
@@ -64,6 +67,19 @@ TEST(LogNormalCdf, ReachesFarIntoTheTail) {
   EXPECT_NEAR(log_normal_interval(-41, -40), log_normal_cdf(-40), 1e-9);
   EXPECT_TRUE(std::isfinite(log_bin_gaussian(1, -1, -18)));
   EXPECT_TRUE(std::isfinite(log_bin_logistic(1, -1, -18)));
+}
+
+// The scale of greatest likelihood: of a Gaussian the root mean square distance, of a Laplace the mean one.
+TEST(Likelihood, FindsItsScale) {
+  std::vector<float> x, mean(2000, 0.0F);
+  for (int i = 0; i < 2000; ++i) x.push_back(0.3F * std::sin(static_cast<float>(i)));
+  double square = 0, distance = 0;
+  for (const float v : x) square += static_cast<double>(v) * v / 2000, distance += std::abs(v) / 2000.0;
+  EXPECT_NEAR(fit_log_scale(Likelihood::gaussian, x, mean), 0.5 * std::log(square), 1e-3);
+  EXPECT_NEAR(fit_log_scale(Likelihood::laplace, x, mean), std::log(distance), 1e-3);
+  EXPECT_THROW(log_likelihood(Likelihood::logistic, x, mean, 0, false), Error);
+  EXPECT_EQ(likelihood_from_name("laplace"), Likelihood::laplace);
+  EXPECT_THROW(likelihood_from_name("laplac"), Error);
 }
 
 TEST(Bits, AreNatsByDimension) { EXPECT_NEAR(bits_per_dim(8 * std::numbers::ln2, 4), 2, 1e-15); }

@@ -272,6 +272,45 @@ TEST_F(Training, TheHybridLeavesTheMeanToTheSimpleLoss) {
   EXPECT_GT(variance, 1e-4);
 }
 
+// Dense and convolutional, with and without a critic: it learns, goes on bit for bit, and its file says what
+// its latents are.
+TEST_F(Training, AnAutoencoderLearnsAndResumesBitForBit) {
+  job_.recipe.task = "vae";
+  job_.recipe.steps = 80;
+  job_.recipe.vae.warmup = 20;
+  job_.recipe.vae.hidden = {32};
+  job_.recipe.vae.latent = 5;
+  job_.recipe.optimizer.lr = 3e-3;
+  job_.recipe.optimizer.warmup = 5;
+  job_.recipe.validate_share = 0.2;
+  job_.recipe.validate_every = 50;
+  for (const auto& [network, adversarial] : {std::pair{"dense", 0.0}, {"conv", 0.0}, {"conv", 0.01}}) {
+    job_.recipe.vae.network = network;
+    job_.recipe.vae.adversarial = adversarial;
+    job_.recipe.vae.adversarial_start = 10;
+    const std::string name = fmt::format("{}_{}", network, adversarial);
+    const TrainResult result = run(name, job_);
+    TrainJob part = job_;
+    part.recipe.steps = 43;
+    run(name + "_parts", part);
+    run(name + "_parts", job_, true);
+    EXPECT_EQ(weights(name + "_parts"), weights(name)) << name;
+    EXPECT_EQ(log(name + "_parts"), log(name)) << name;
+    const json first = log(name).front(), last = log(name).back();
+    EXPECT_LT(last["bits_per_dim"].get<double>(), first["bits_per_dim"].get<double>()) << name;
+    EXPECT_GT(last["kl"].get<double>(), 0);
+    EXPECT_TRUE(first.contains("validation"));
+    ASSERT_TRUE(result.vae.has_value());
+    EXPECT_EQ(result.vae->images, 12);  // of 60, held out
+    EXPECT_EQ(result.vae->latent.size(), network == std::string("dense") ? 5U : 4U);
+    const ModelSpec spec = open_model(folder_ / name).spec;
+    ASSERT_TRUE(spec.vae.has_value());
+    EXPECT_EQ(spec.vae->likelihood, "logistic");
+    EXPECT_NE(nn::latent_scale(spec.network).scale, 1);
+    EXPECT_GT(nn::latent_scale(spec.network).scale, 0);
+  }
+}
+
 TEST_F(Training, RefusesObjectivesThatDoNotFit) {
   const auto refused = [&](auto change) {
     TrainJob job = job_;
