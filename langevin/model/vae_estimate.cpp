@@ -71,7 +71,7 @@ bool VaeEstimate::add(const BoundBatch& batch) {
           likelihood + log_gaussian(z.sample(i), {}, {}) -
           log_gaussian(z.sample(i), q.mean.sample(i), q.logvar.sample(i)));
       for (size_t j = 0; k == 0 && j < mean.sample(i).size(); ++j)
-        square_error += std::pow(static_cast<double>(mean.sample(i)[j]) - batch.x0.sample(i)[j], 2);
+        square_error += std::pow(std::clamp(mean.sample(i)[j], -1.0F, 1.0F) - batch.x0.sample(i)[j], 2.0);
     }
     if (options_.progress) options_.progress((k + 1) * n);
   }

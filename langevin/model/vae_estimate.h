@@ -44,7 +44,7 @@ inline constexpr double collapsed_below = 0.01;  // nats of a place (the decoder
 struct VaeReport {
   int64_t images = 0, dimensions = 0, samples = 0;
   BoundTerm elbo, iwae, reconstruction, kl;  // bits per dimension, as costs: lower is better
-  double mse = 0;                            // of the reconstruction from one draw of z
+  double mse = 0;  // of the reconstruction from one draw of z, as it is shown: within [-1, 1]
   std::vector<LatentDimension> latent;
   std::vector<int64_t> collapsed() const;  // dimensions without an active place
 };

@@ -85,6 +85,8 @@ VaePartResult vae_part(TorchNetwork& network, const VaeObjective& o, double log_
       at::full({}, log_scale, at::TensorOptions(at::kDouble).device(device)).set_requires_grad(true);
   const at::Tensor nats = reconstruction_nats(o.likelihood, x, decoded, scale), kl = kl_nats(q);
   const double dimensions = dimensions_of(x);
+  // As it is shown: the middle of a likelihood may lie beyond the range of data, whose last bins are open.
+  const at::Tensor shown = decoded.clamp(-1, 1);
   at::Tensor loss = (nats + kl_weight(o, step) * kl).mean() / dimensions;
   if (o.features && o.perceptual > 0) {
     at::Tensor wanted;
@@ -92,15 +94,15 @@ VaePartResult vae_part(TorchNetwork& network, const VaeObjective& o, double log_
       const at::NoGradGuard no_grad;
       wanted = o.features(x);
     }
-    loss = loss + o.perceptual * (o.features(decoded) - wanted).pow(2).mean();
+    loss = loss + o.perceptual * (o.features(shown) - wanted).pow(2).mean();
   }
   if (critic != nullptr && step >= o.adversarial_start) {
     // The critic's own leaves must hear nothing of this: only the direction is taken from it.
-    const at::Tensor direction = critic->direction(decoded.detach());
-    loss = loss + o.adversarial * (decoded * direction).sum();
+    const at::Tensor direction = critic->direction(shown.detach());
+    loss = loss + o.adversarial * (shown * direction).sum();
   }
   loss.backward();
-  if (critic != nullptr) critic->learn(x, decoded.detach());
+  if (critic != nullptr) critic->learn(x, shown.detach());
 
   VaePartResult result;
   result.loss = loss.item<double>();
@@ -108,7 +110,7 @@ VaePartResult vae_part(TorchNetwork& network, const VaeObjective& o, double log_
   const double bits = 1 / (dimensions * std::numbers::ln2);
   result.bits = to_doubles((nats + kl) * bits);
   result.kl = to_doubles(kl);
-  result.mse = to_doubles((x - decoded).pow(2).flatten(1).mean(1));
+  result.mse = to_doubles((x - shown).pow(2).flatten(1).mean(1));
   return result;
 }
 

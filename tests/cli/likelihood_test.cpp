@@ -147,7 +147,7 @@ TEST_F(Likelihood, OfAnAutoencoderAndWhatItIsFor) {
   expect_error({"reconstruct", path("diffusion"), "--data", path("digits"), "--out", path("y"), "--quiet"}, 1,
                {"no autoencoder"});
   expect_error({"train", "--data", path("digits"), "--out", path("z"), "--task", "vae", "--set",
-                "network.channels=[8,8,8,8]", "--quiet"},
+                "network.channels=[8,8,8,8]", "--preset", "tiny", "--steps", "1", "--quiet"},
                1, {"multiples of 8"});
 }
 
