@@ -46,11 +46,19 @@ inline void check_run_folder(const std::filesystem::path& run, bool resume) {
   }
   if (!fs::exists(fs::symlink_status(run, error))) return;
   check(fs::is_directory(run, error), run.string(), "exists and is no folder; give another --out");
-  // A start that ended before its first checkpoint left nothing that counts.
+  // A start that ended before its first checkpoint left nothing that counts; before its configuration, only
+  // the empty folders of a run.
+  const auto empty = [&](const fs::path& folder) {
+    return !fs::exists(folder, error) || (fs::is_directory(folder, error) && fs::is_empty(folder, error));
+  };
+  bool counts = false;
+  for (const auto& entry : fs::directory_iterator(run, error)) {
+    const fs::path name = entry.path().filename();
+    counts |= (name != "samples" && name != "checkpoints") || !empty(entry.path());
+  }
   const bool aborted = fs::exists(run / "config.toml", error) &&
-                       !fs::exists(run / "model.safetensors", error) &&
-                       (!fs::exists(run / "checkpoints", error) || fs::is_empty(run / "checkpoints", error));
-  check(aborted || (fs::is_empty(run, error) && !error), run.string(),
+                       !fs::exists(run / "model.safetensors", error) && empty(run / "checkpoints");
+  check(aborted || (!counts && !error), run.string(),
         "the run folder exists already; continue it with --resume, or give another --out");
 }
 

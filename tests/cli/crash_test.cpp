@@ -172,9 +172,12 @@ TEST_F(Crash, AFullDiskEndsTrainingWithALineAndTheLastCheckpointSurvives) {
 }
 
 TEST_F(Crash, AStartThatFailedCanBeMadeAgain) {
-  EXPECT_EQ(shell(full_disk(12), train("run")).status, 1);
-  const Result again = langevin(train("run"));
-  EXPECT_EQ(again.status, 0) << again.err;
+  for (const int blocks : {0, 12, 40}) {  // nothing, no configuration, no checkpoint
+    const std::string run = fmt::format("run{}", blocks);
+    EXPECT_EQ(shell(full_disk(blocks), train(run)).status, 1) << blocks;
+    const Result again = langevin(train(run));
+    EXPECT_EQ(again.status, 0) << again.err;
+  }
 }
 
 TEST_F(Crash, AFullDiskLeavesNoHalfWrittenSamples) {
